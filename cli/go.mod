@@ -1,0 +1,21 @@
+module github.com/cupline/cupline/cli
+
+go 1.26.0
+
+require (
+	github.com/cupline/cupline/schema v0.0.0
+	github.com/cupline/cupline/chassis v0.0.0
+	github.com/cupline/cupline/store v0.0.0
+	github.com/cupline/cupline/migrations v0.0.0
+	github.com/cupline/cupline/local v0.0.0
+	github.com/cupline/cupline/clients/go v0.0.0
+)
+
+replace (
+	github.com/cupline/cupline/schema => ../schema
+	github.com/cupline/cupline/chassis => ../chassis
+	github.com/cupline/cupline/store => ../store
+	github.com/cupline/cupline/migrations => ../migrations
+	github.com/cupline/cupline/local => ../local
+	github.com/cupline/cupline/clients/go => ../clients/go
+)

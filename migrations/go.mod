@@ -1,0 +1,4 @@
+module github.com/cupline/cupline/migrations
+
+go 1.26.0
+

@@ -1,0 +1,234 @@
+package jsonrpc
+
+import (
+	"fmt"
+	"unicode/utf8"
+)
+
+// Limits of a request.
+const (
+	// MaxBatch is the most requests in one batch.
+	MaxBatch = 100
+	// MaxMethodCharacters is the longest method name, in Unicode code points.
+	MaxMethodCharacters = 128
+)
+
+// Request is one JSON-RPC 2.0 request, checked, as the bytes that came in.
+type Request struct {
+	// Body is the request object itself, without space around it.
+	Body []byte
+	// ID is the zero value for a one-way command (a notification, in JSON-RPC's words).
+	ID     ID
+	Method string
+	// Params are the bytes of an object or array; nil when there are none.
+	Params []byte
+
+	idSpan span
+}
+
+// FieldError says which member of a request or response is not what it has to be.
+type FieldError struct {
+	Field  string
+	Reason string
+}
+
+func (e *FieldError) Error() string { return e.Field + ": " + e.Reason }
+
+// ParseRequest reads one request. Its error is a *SyntaxError or a *FieldError; the
+// Request carries the id all the same when that could be read.
+func ParseRequest(b []byte) (Request, error) {
+	s := &scanner{b: b}
+	m := members{}
+	whole, err := s.whole(func() error { return m.read(s) })
+	if err != nil {
+		return Request{}, err
+	}
+	return m.request(b, whole)
+}
+
+// ParseBatch reads one request or an array of 1 to MaxBatch of them, and says which it was.
+// The error of an item is an *ItemError; nothing of a batch with a bad item may be used.
+func ParseBatch(b []byte) (requests []Request, batch bool, err error) {
+	s := &scanner{b: b}
+	s.space()
+	if s.next() != '[' {
+		r, err := ParseRequest(b)
+		return []Request{r}, false, err
+	}
+	_, err = s.whole(func() error {
+		return s.array(func() error {
+			if len(requests) == MaxBatch {
+				return &FieldError{"batch", fmt.Sprintf("must have at most %d requests", MaxBatch)}
+			}
+			r, err := parseItem(s)
+			if err != nil {
+				return itemError(len(requests), r, err)
+			}
+			requests = append(requests, r)
+			return nil
+		})
+	})
+	if err == nil && len(requests) == 0 {
+		err = &FieldError{"batch", "must have at least one request"}
+	}
+	return requests, true, err
+}
+
+func parseItem(s *scanner) (Request, error) {
+	m := members{}
+	from := s.i
+	if err := m.read(s); err != nil {
+		return Request{}, err
+	}
+	return m.request(s.b, span{from, s.i})
+}
+
+// ItemError says which item of a batch is wrong, and how.
+type ItemError struct {
+	// Index counts from 0.
+	Index int
+	// ID of that item when it could be read, else the zero value.
+	ID  ID
+	Err error
+}
+
+func (e *ItemError) Error() string { return fmt.Sprintf("item %d: %v", e.Index, e.Err) }
+
+func (e *ItemError) Unwrap() error { return e.Err }
+
+func itemError(index int, r Request, err error) error {
+	if _, isSyntax := err.(*SyntaxError); isSyntax { //nolint:errorlint // made by this package, never wrapped
+		return err
+	}
+	return &ItemError{Index: index, ID: r.ID, Err: err}
+}
+
+// members are the places of what a request or response may hold.
+type members struct {
+	version, id, method, params, result, failure span
+}
+
+func (m *members) read(s *scanner) error {
+	if s.next() != '{' {
+		if err := s.value(); err != nil {
+			return err
+		}
+		return &FieldError{"request", "must be a JSON object"}
+	}
+	var twice string
+	err := s.object(func(key span) error {
+		name := memberName(s.b, key)
+		from := s.i
+		if err := s.value(); err != nil {
+			return err
+		}
+		if place := m.place(name); place != nil {
+			if place.to > 0 {
+				twice = name
+			}
+			*place = span{from, s.i}
+		}
+		return nil
+	})
+	if err == nil && twice != "" {
+		err = &FieldError{twice, "must stand only once"}
+	}
+	return err
+}
+
+func (m *members) place(name string) *span {
+	switch name {
+	case "jsonrpc":
+		return &m.version
+	case "id":
+		return &m.id
+	case "method":
+		return &m.method
+	case "params":
+		return &m.params
+	case "result":
+		return &m.result
+	case "error":
+		return &m.failure
+	}
+	return nil
+}
+
+// memberName decodes a key; one that cannot be decoded is no member that we know.
+func memberName(b []byte, key span) string {
+	name, err := unquote(b[key.from-1 : key.to+1])
+	if err != nil {
+		return ""
+	}
+	return name
+}
+
+func (m *members) request(b []byte, whole span) (Request, error) {
+	r := Request{Body: whole.of(b)}
+	if m.id.to > 0 {
+		id, err := ParseID(m.id.of(b))
+		if err != nil {
+			return r, &FieldError{"id", err.Error()}
+		}
+		r.ID = id
+		r.idSpan = span{m.id.from - whole.from, m.id.to - whole.from}
+	}
+	if string(m.version.of(b)) != `"2.0"` {
+		return r, &FieldError{"jsonrpc", `must be "2.0"`}
+	}
+	method, err := methodName(m.method.of(b))
+	if err != nil {
+		return r, err
+	}
+	r.Method = method
+	if params := m.params.of(b); len(params) > 0 {
+		if params[0] != '{' && params[0] != '[' {
+			return r, &FieldError{"params", "must be an object or an array; leave it out when there are none"}
+		}
+		r.Params = params
+	}
+	return r, nil
+}
+
+func methodName(raw []byte) (string, error) {
+	if len(raw) == 0 {
+		return "", &FieldError{"method", "is missing"}
+	}
+	if raw[0] != '"' {
+		return "", &FieldError{"method", "must be a string"}
+	}
+	name, err := unquote(raw)
+	if err != nil {
+		return "", &FieldError{"method", err.Error()}
+	}
+	if n := utf8.RuneCountInString(name); n == 0 || n > MaxMethodCharacters {
+		return "", &FieldError{"method", fmt.Sprintf("must be 1 to %d characters", MaxMethodCharacters)}
+	}
+	for _, r := range name {
+		if r < 0x20 || r == 0x7f {
+			return "", &FieldError{"method", "must not have control characters"}
+		}
+	}
+	return name, nil
+}
+
+// WithID returns the request's bytes with another id in place of the client's own; a
+// one-way request gets the id as its first member. id is one JSON value.
+func (r Request) WithID(id []byte) []byte {
+	if !r.ID.Present() {
+		// The body starts with a brace, and is not empty: it has jsonrpc and method.
+		out := make([]byte, 0, len(r.Body)+len(id)+6)
+		out = append(out, `{"id":`...)
+		out = append(out, id...)
+		out = append(out, ',')
+		return append(out, r.Body[1:]...)
+	}
+	return replace(r.Body, r.idSpan, id)
+}
+
+func replace(b []byte, at span, with []byte) []byte {
+	out := make([]byte, 0, len(b)-(at.to-at.from)+len(with))
+	out = append(out, b[:at.from]...)
+	out = append(out, with...)
+	return append(out, b[at.to:]...)
+}
