@@ -1,0 +1,45 @@
+package place
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// ErrLocked is wrapped by [Take]'s error while another process has the folder.
+var ErrLocked = errors.New("in use by another process")
+
+// Lock is one process's claim on a folder. The kernel ends it with the process, however that ends.
+type Lock struct {
+	file *os.File
+}
+
+// Take claims a folder for this process without waiting. The error wraps [ErrLocked] when another has it.
+func Take(folder string) (*Lock, error) {
+	path := filepath.Join(folder, "lock")
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("claim the folder %s: %w", folder, err)
+	}
+	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		err = ErrLocked
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("claim the folder %s: %w", folder, err), file.Close())
+	}
+	return &Lock{file: file}, nil
+}
+
+// Release gives the folder up. A nil lock is none.
+func (l *Lock) Release() error {
+	if l == nil {
+		return nil
+	}
+	if err := l.file.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+		return fmt.Errorf("give up the claim on %s: %w", filepath.Dir(l.file.Name()), err)
+	}
+	return nil
+}

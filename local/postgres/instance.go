@@ -1,0 +1,226 @@
+package postgres
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/cupline/cupline/local/place"
+	"github.com/cupline/cupline/local/ports"
+	"github.com/cupline/cupline/local/process"
+)
+
+const (
+	// startLimit bounds a server's start, the first one's making of a cluster and a recovery after a kill included.
+	startLimit = 90 * time.Second
+	// stopGrace is how long the server may take for a fast stop before it is killed.
+	stopGrace = 20 * time.Second
+	// fastStop asks Postgres to end its sessions and stop.
+	fastStop = syscall.SIGINT
+)
+
+// memory is what a folder remembers of its server, its secret included.
+type memory struct {
+	Port     int    `json:"port"`
+	Password string `json:"password"`
+}
+
+// Instance is a private server, running or stopped. Its methods are not for concurrent use, but for [Instance.Wait].
+type Instance struct {
+	config  Config
+	folder  place.Folder
+	account process.Account
+	known   memory
+	lock    *place.Lock
+	server  *process.Process
+}
+
+// Start runs the server of a folder and returns once it takes connections. What an earlier run left running there is
+// stopped first, and what a killed one left behind is recovered. Errors: no server is installed; another process has
+// the folder ([place.ErrLocked]); the data was made by another major version; the server did not start within 90 s or
+// ctx, with the end of its log.
+func Start(ctx context.Context, config Config) (*Instance, error) {
+	instance, err := prepare(config)
+	if err != nil {
+		return nil, fmt.Errorf("start Postgres: %w", err)
+	}
+	if err := instance.Start(ctx); err != nil {
+		return nil, err
+	}
+	return instance, nil
+}
+
+// Open returns the instance of a folder as it is, without starting anything: to stop a server that another run left
+// running, or to learn how to reach it. The error wraps os.ErrNotExist when the folder never had one.
+func Open(config Config) (*Instance, error) {
+	instance, err := prepare(config)
+	if err == nil {
+		err = instance.folder.Recall(&instance.known)
+	}
+	if err == nil {
+		instance.server, err = process.Find(instance.pidFile())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open Postgres's folder: %w", err)
+	}
+	return instance, nil
+}
+
+// prepare finds the instance's folder and account.
+func prepare(config Config) (*Instance, error) {
+	config, err := config.complete()
+	if err != nil {
+		return nil, err
+	}
+	account, err := process.Unprivileged("postgres")
+	if err != nil {
+		return nil, err
+	}
+	folder, err := place.Prepare(config.Base, config.Name, account)
+	if err != nil {
+		return nil, err
+	}
+	return &Instance{config: config, folder: folder, account: account}, nil
+}
+
+// Start runs the server again, with its data, and on its port where that is still free. See the function [Start].
+func (i *Instance) Start(ctx context.Context) error {
+	began := time.Now()
+	ctx, cancel := context.WithTimeoutCause(ctx, startLimit, fmt.Errorf("it did not serve within %s", startLimit))
+	defer cancel()
+	lock, err := place.Take(i.folder.Path)
+	if err != nil {
+		return fmt.Errorf("start Postgres: %w", err)
+	}
+	i.lock = lock
+	if err := i.run(ctx); err != nil {
+		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopGrace)
+		defer cancel()
+		return errors.Join(fmt.Errorf("start Postgres: %w", err), i.Stop(ending))
+	}
+	fmt.Fprintf(i.config.Progress, "Postgres serves after %.1f s\n", time.Since(began).Seconds())
+	return nil
+}
+
+func (i *Instance) run(ctx context.Context) error {
+	if err := i.endOrphans(ctx); err != nil {
+		return err
+	}
+	if err := i.remember(); err != nil {
+		return err
+	}
+	files := layoutOf(i.folder.Work)
+	server, err := i.serverFor(ctx, files)
+	if err != nil {
+		return err
+	}
+	if err := files.write(i.config, i.known.Port, i.account); err != nil {
+		return err
+	}
+	if err := clearStale(files.data); err != nil {
+		return err
+	}
+	i.server, err = process.Start(process.Spec{
+		Name: "Postgres", Path: filepath.Join(server.Bin, "postgres"),
+		Args: []string{"-D", files.data, "-c", "config_file=" + files.config},
+		Env:  environment(i.folder.Work), Dir: i.folder.Work, Log: i.LogFile(), PidFile: i.pidFile(),
+		Account: i.account,
+	})
+	if err != nil {
+		return err
+	}
+	if err := i.server.Ready(ctx, func(context.Context) error { return takesConnections(files.data) }); err != nil {
+		return fmt.Errorf("%w; its log, %s, ends:\n%s", err, i.LogFile(), process.Tail(i.LogFile()))
+	}
+	return nil
+}
+
+// endOrphans stops what an earlier run left in this folder.
+func (i *Instance) endOrphans(ctx context.Context) error {
+	orphan, err := process.Find(i.pidFile())
+	if err != nil || orphan == nil {
+		return err
+	}
+	fmt.Fprintln(i.config.Progress, "stopping the Postgres that an earlier run left running")
+	return orphan.Stop(ctx, fastStop, stopGrace)
+}
+
+// remember reads the folder's memory or makes one, replaces a port that was taken meanwhile, and saves it.
+func (i *Instance) remember() error {
+	err := i.folder.Recall(&i.known)
+	if errors.Is(err, os.ErrNotExist) {
+		i.known, err = memory{Password: rand.Text()}, nil
+	}
+	if err != nil {
+		return err
+	}
+	chosen, err := ports.Choose(i.known.Port)
+	if err != nil {
+		return err
+	}
+	i.known.Port = chosen[0]
+	return i.folder.Remember(i.known)
+}
+
+// Wait returns when the server has ended, by whatever cause, or when ctx is done, with ctx's error.
+func (i *Instance) Wait(ctx context.Context) error {
+	if i.server == nil {
+		return nil
+	}
+	return i.server.Wait(ctx)
+}
+
+// Running reports whether the server's process is there.
+func (i *Instance) Running() bool {
+	found, err := process.Find(i.pidFile())
+	return err == nil && found != nil
+}
+
+// Stop stops the server, ending its sessions: by itself within 20 s, else by force. Its data stays. It is not an error
+// that nothing runs.
+func (i *Instance) Stop(ctx context.Context) error {
+	var err error
+	if i.server != nil {
+		err = i.server.Stop(ctx, fastStop, stopGrace)
+	}
+	i.server = nil
+	if err = errors.Join(err, i.lock.Release()); err != nil {
+		return fmt.Errorf("stop Postgres: %w", err)
+	}
+	return nil
+}
+
+// Kill ends the server at once with SIGKILL; what was committed is recovered when [Instance.Start] starts it again.
+func (i *Instance) Kill() error {
+	if i.server == nil {
+		return nil
+	}
+	err := errors.Join(i.server.Kill(), i.lock.Release())
+	i.server = nil
+	if err != nil {
+		return fmt.Errorf("kill Postgres: %w", err)
+	}
+	return nil
+}
+
+// URL is the database's address with the superuser's name and password.
+func (i *Instance) URL() string {
+	address := url.URL{Scheme: "postgres", User: url.UserPassword(Superuser, i.known.Password),
+		Host: ports.Address(i.known.Port), Path: "/" + Database, RawQuery: "sslmode=disable"}
+	return address.String()
+}
+
+// LogFile is the server's log.
+func (i *Instance) LogFile() string {
+	return filepath.Join(i.folder.Path, "postgres.log")
+}
+
+func (i *Instance) pidFile() string {
+	return filepath.Join(i.folder.Path, "postgres.pid")
+}

@@ -1,0 +1,74 @@
+package process
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// tokenVariable marks a process and, as environments are inherited, everything that it starts.
+const tokenVariable = "CUPLINE_PROCESS"
+
+// startTime is when a process started, in clock ticks since the machine did: together with the pid it names a process.
+// alive is false for one that is gone or only waits for its parent to take its exit status.
+func startTime(pid int) (ticks uint64, alive bool, err error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if errors.Is(err, os.ErrNotExist) || isGone(err) {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, fmt.Errorf("look at process %d: %w", pid, err)
+	}
+	return parseStat(string(stat))
+}
+
+// parseStat reads a line of /proc/PID/stat. The second field, the program's name, may hold spaces and parentheses.
+func parseStat(stat string) (ticks uint64, alive bool, err error) {
+	const stateField, startField = 0, 19 // counted behind the name, which is the second of stat's fields
+	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
+	if len(fields) <= startField {
+		return 0, false, fmt.Errorf("read a process's stat: only %d fields behind the name", len(fields))
+	}
+	ticks, err = strconv.ParseUint(fields[startField], 10, 64)
+	if err != nil {
+		return 0, false, fmt.Errorf("read a process's start time: %w", err)
+	}
+	state := fields[stateField]
+	return ticks, state != "Z" && state != "X", nil
+}
+
+// withToken lists the living processes whose environment holds the token. Those that may not be looked at are not
+// ours: root sees all, and anyone else's children run as that user.
+func withToken(token string) ([]int, error) {
+	folders, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		return nil, fmt.Errorf("list processes: %w", err)
+	}
+	var found []int
+	for _, folder := range folders {
+		pid, err := strconv.Atoi(filepath.Base(folder))
+		if err == nil && holdsToken(pid, token) {
+			found = append(found, pid)
+		}
+	}
+	return found, nil
+}
+
+// holdsToken reports whether a living process has the token. A dead one's environment reads as empty.
+func holdsToken(pid int, token string) bool {
+	environment, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+	if err != nil || token == "" {
+		return false
+	}
+	wanted := []byte(tokenVariable + "=" + token)
+	for entry := range bytes.SplitSeq(environment, []byte{0}) {
+		if bytes.Equal(entry, wanted) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,69 @@
+package rabbitmq
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// Config says what node to run. The zero value of everything but Base will do.
+type Config struct {
+	// Base is the folder below which the node keeps its files, in Base/Name; made if need be.
+	Base string
+	// Name is the folder's name within Base; "rabbitmq" when empty. A cluster's nodes need one each.
+	Name string
+	// Plugins are enabled; "rabbitmq_management" and "rabbitmq_mqtt" when nil. The node listens for what is enabled.
+	Plugins []string
+	// Settings are further lines of rabbitmq.conf, "key = value" each, after those that this package writes.
+	Settings []string
+	// User is the administrator's name when the node is first made; "cupline" when empty. The password is generated.
+	User string
+	// Schedulers is how many of the machine's cores the node uses; at most 4 when zero.
+	Schedulers int
+	// Node is the Erlang node's name when the node is first made, NAME@localhost; generated when empty.
+	Node string
+	// Cookie is the Erlang cookie when the node is first made, for one that joins others; generated when empty.
+	Cookie string
+	// EpmdPort is the port of an epmd that another instance runs, for a node that joins it; with zero the instance
+	// runs one of its own.
+	EpmdPort int
+	// Progress gets a line for each step that takes time; none when nil.
+	Progress io.Writer
+}
+
+const (
+	management = "rabbitmq_management"
+	mqtt       = "rabbitmq_mqtt"
+)
+
+// complete is the configuration with its defaults filled in, or what is wrong with it.
+func (c Config) complete() (Config, error) {
+	if c.Base == "" {
+		return Config{}, errors.New("run RabbitMQ: the configuration names no base folder")
+	}
+	if c.Name == "" {
+		c.Name = "rabbitmq"
+	}
+	if strings.ContainsAny(c.Name, "/ ") || strings.HasPrefix(c.Name, ".") {
+		return Config{}, fmt.Errorf("run RabbitMQ: the folder's name %q must be one plain word", c.Name)
+	}
+	if c.Plugins == nil {
+		c.Plugins = []string{management, mqtt}
+	}
+	if c.User == "" {
+		c.User = "cupline"
+	}
+	if c.Node != "" && !strings.HasSuffix(c.Node, "@localhost") {
+		return Config{}, fmt.Errorf("run RabbitMQ: the node's name %q must end in @localhost", c.Node)
+	}
+	if c.Progress == nil {
+		c.Progress = io.Discard
+	}
+	return c, nil
+}
+
+func (c Config) enabled(plugin string) bool {
+	return slices.Contains(c.Plugins, plugin)
+}

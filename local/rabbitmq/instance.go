@@ -1,0 +1,247 @@
+package rabbitmq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"time"
+
+	"github.com/cupline/cupline/local/packages"
+	"github.com/cupline/cupline/local/place"
+	"github.com/cupline/cupline/local/ports"
+	"github.com/cupline/cupline/local/process"
+)
+
+const (
+	// startLimit bounds a node's start: 3 to 8 s on an idle small machine, more while it is busy or recovers a backlog.
+	startLimit = 90 * time.Second
+	// stopGrace is how long a node may take to stop by itself before it is killed.
+	stopGrace = 30 * time.Second
+)
+
+// Instance is a private node, running or stopped. Its methods are not for concurrent use, but for [Instance.Wait].
+type Instance struct {
+	config  Config
+	folder  place.Folder
+	account process.Account
+	known   memory
+	lock    *place.Lock
+	node    *process.Process
+}
+
+// Start runs the node of a folder and returns once all its listeners serve. What an earlier run left running there is
+// stopped first. Errors: the broker is not installed or too old; another process has the folder ([place.ErrLocked]);
+// the node did not start within 90 s or ctx, with the end of its log.
+func Start(ctx context.Context, config Config) (*Instance, error) {
+	instance, err := prepare(config)
+	if err != nil {
+		return nil, fmt.Errorf("start RabbitMQ: %w", err)
+	}
+	if err := instance.Start(ctx); err != nil {
+		return nil, err
+	}
+	return instance, nil
+}
+
+// Open returns the instance of a folder as it is, without starting anything: to stop a node that another run left
+// running, or to learn how to reach it. The error wraps os.ErrNotExist when the folder never had a node.
+func Open(config Config) (*Instance, error) {
+	instance, err := prepare(config)
+	if err != nil {
+		return nil, fmt.Errorf("open RabbitMQ's folder: %w", err)
+	}
+	if err := instance.folder.Recall(&instance.known); err != nil {
+		return nil, fmt.Errorf("open RabbitMQ's folder: %w", err)
+	}
+	if instance.node, err = process.Find(instance.pidFile("rabbitmq")); err != nil {
+		return nil, fmt.Errorf("open RabbitMQ's folder: %w", err)
+	}
+	return instance, nil
+}
+
+// prepare finds the instance's folder and account.
+func prepare(config Config) (*Instance, error) {
+	config, err := config.complete()
+	if err != nil {
+		return nil, err
+	}
+	if config.Schedulers == 0 {
+		config.Schedulers = min(runtime.NumCPU(), 4)
+	}
+	account, err := process.Unprivileged("rabbitmq")
+	if err != nil {
+		return nil, err
+	}
+	folder, err := place.Prepare(config.Base, config.Name, account)
+	if err != nil {
+		return nil, err
+	}
+	return &Instance{config: config, folder: folder, account: account}, nil
+}
+
+// Start runs the node again, with its data, and on its ports where those are still free. See the function [Start].
+func (i *Instance) Start(ctx context.Context) error {
+	began := time.Now()
+	ctx, cancel := context.WithTimeoutCause(ctx, startLimit, fmt.Errorf("it did not serve within %s", startLimit))
+	defer cancel()
+	lock, err := place.Take(i.folder.Path)
+	if err != nil {
+		return fmt.Errorf("start RabbitMQ: %w", err)
+	}
+	i.lock = lock
+	if err := i.run(ctx); err != nil {
+		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopGrace)
+		defer cancel()
+		return errors.Join(fmt.Errorf("start RabbitMQ: %w", err), i.end(ending, time.Second))
+	}
+	fmt.Fprintf(i.config.Progress, "RabbitMQ serves after %.1f s\n", time.Since(began).Seconds())
+	return nil
+}
+
+func (i *Instance) run(ctx context.Context) error {
+	broker, err := packages.FindRabbitMQ()
+	if err != nil {
+		return err
+	}
+	if err := i.endOrphans(ctx); err != nil {
+		return err
+	}
+	if i.known, err = remember(i.folder, i.config); err != nil {
+		return err
+	}
+	files := layoutOf(i.folder.Work)
+	if err := files.write(i.config, i.known, broker.Version, i.account); err != nil {
+		return err
+	}
+	if err := i.startEpmd(ctx); err != nil {
+		return err
+	}
+	i.node, err = process.Start(process.Spec{
+		Name: "RabbitMQ", Path: broker.Server, Env: environment(i.config, i.known, files, erlangPath),
+		Dir: i.folder.Work, Log: i.outputFile(), PidFile: i.pidFile("rabbitmq"), Account: i.account,
+	})
+	if err != nil {
+		return err
+	}
+	if err := i.node.Ready(ctx, i.checks()...); err != nil {
+		return fmt.Errorf("%w; its log, %s, ends:\n%s", err, i.LogFile(), process.Tail(i.LogFile(), i.outputFile()))
+	}
+	return nil
+}
+
+// Wait returns when the node has ended, by whatever cause, or when ctx is done, with ctx's error.
+func (i *Instance) Wait(ctx context.Context) error {
+	if i.node == nil {
+		return nil
+	}
+	return i.node.Wait(ctx)
+}
+
+// Running reports whether the node's process is there.
+func (i *Instance) Running() bool {
+	found, err := process.Find(i.pidFile("rabbitmq"))
+	return err == nil && found != nil
+}
+
+// Stop stops the node and its epmd: by itself within 30 s, else by force. Its data stays. It is not an error that
+// nothing runs.
+func (i *Instance) Stop(ctx context.Context) error {
+	if err := i.end(ctx, stopGrace); err != nil {
+		return fmt.Errorf("stop RabbitMQ: %w", err)
+	}
+	return nil
+}
+
+// Kill ends the node at once with SIGKILL, as a power cut would; its epmd stays. [Instance.Start] starts it again.
+func (i *Instance) Kill() error {
+	if i.node == nil {
+		return nil
+	}
+	err := errors.Join(i.node.Kill(), i.lock.Release())
+	i.node = nil
+	if err != nil {
+		return fmt.Errorf("kill RabbitMQ: %w", err)
+	}
+	return nil
+}
+
+// end stops whatever of this instance runs and gives the folder up.
+func (i *Instance) end(ctx context.Context, grace time.Duration) error {
+	var err error
+	if i.node != nil {
+		err = i.node.Stop(ctx, syscall.SIGTERM, grace)
+		i.node = nil
+	}
+	err = errors.Join(err, i.endEpmd(ctx), i.lock.Release())
+	i.lock = nil
+	return err
+}
+
+// endOrphans stops what an earlier run left in this folder.
+func (i *Instance) endOrphans(ctx context.Context) error {
+	orphan, err := process.Find(i.pidFile("rabbitmq"))
+	if err != nil {
+		return err
+	}
+	if orphan != nil {
+		fmt.Fprintln(i.config.Progress, "stopping the RabbitMQ that an earlier run left running")
+		if err := orphan.Stop(ctx, syscall.SIGTERM, stopGrace); err != nil {
+			return err
+		}
+	}
+	return i.endEpmd(ctx)
+}
+
+// URL is the AMQP address with the administrator's name and password: amqp://user:password@127.0.0.1:port/.
+func (i *Instance) URL() string {
+	return i.urlOf("amqp", i.known.AMQPPort, "/")
+}
+
+// ManagementURL is the management API's address with name and password: http://user:password@127.0.0.1:port.
+func (i *Instance) ManagementURL() string {
+	return i.urlOf("http", i.known.ManagementPort, "")
+}
+
+// MQTTAddress is where MQTT 3.1.1 is spoken: 127.0.0.1:port.
+func (i *Instance) MQTTAddress() string {
+	return ports.Address(i.known.MQTTPort)
+}
+
+// Node is the Erlang node's name.
+func (i *Instance) Node() string {
+	return i.known.Node
+}
+
+// EpmdPort is the port of the epmd that knows the node, for [Config].EpmdPort of others that join it.
+func (i *Instance) EpmdPort() int {
+	return i.known.EpmdPort
+}
+
+// Cookie is the Erlang cookie, a secret, for [Config].Cookie of others that join the node.
+func (i *Instance) Cookie() string {
+	return i.known.Cookie
+}
+
+// LogFile is the node's own log.
+func (i *Instance) LogFile() string {
+	return filepath.Join(layoutOf(i.folder.Work).logs, "rabbitmq.log")
+}
+
+// outputFile gets what the node prints rather than logs: why it could not even begin.
+func (i *Instance) outputFile() string {
+	return filepath.Join(i.folder.Path, "output.log")
+}
+
+func (i *Instance) pidFile(name string) string {
+	return filepath.Join(i.folder.Path, name+".pid")
+}
+
+func (i *Instance) urlOf(scheme string, port int, path string) string {
+	address := url.URL{Scheme: scheme, User: url.UserPassword(i.known.User, i.known.Password),
+		Host: ports.Address(port), Path: path}
+	return address.String()
+}
