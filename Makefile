@@ -1,0 +1,51 @@
+# Two commands matter: `make up` runs Cupline, `make test` proves it. `make help` lists the rest.
+MODULES := $(shell sed -n 's|^	\./||p' go.work)
+TESTBED := go run ./local/cmd/testbed
+BIN     := $(CURDIR)/.bin
+export GOFLAGS += -buildvcs=false
+
+.DEFAULT_GOAL := help
+.PHONY: help up reset test test-short check fmt vet lint tidy modules bench tools
+
+help: ## what can be made
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+up: ## install what is missing and run Cupline on private instances in .run/; Ctrl-C stops it
+	@go run ./cli/cmd/cupline up
+
+reset: ## forget what make up keeps in .run/
+	@go run ./cli/cmd/cupline up --reset
+
+test: ## every test, race detector on, with a private broker and database
+	$(TESTBED) --install gcc -- go test -race -timeout 14m work
+
+test-short: ## the tests that need nothing running
+	go test -short work
+
+check: fmt vet modules lint ## the quick gates: format, vet, each module alone, lint
+
+fmt:
+	@test -z "$$(gofmt -l $(MODULES))" || { gofmt -l $(MODULES); echo 'run: gofmt -w .'; exit 1; }
+
+vet:
+	go vet work
+
+# The workspace forgives an undeclared import, so each module is held to stand alone.
+modules:
+	@for m in $(MODULES); do \
+	  (cd $$m && GOWORK=off go mod tidy -diff && GOWORK=off go build ./... && GOWORK=off go vet ./...) || { echo "module $$m does not stand alone"; exit 1; }; \
+	done
+	go work sync
+	git diff --exit-code -- '*go.mod' '*go.sum' go.work.sum
+
+lint: $(BIN)/golangci-lint
+	$(BIN)/golangci-lint run $$(go list -f '{{.Dir}}/...' -m)
+
+bench: ## throughput and latency through all parts, beside a bare pipeline
+	go run ./bench/cmd/bench
+
+tools: $(BIN)/golangci-lint ## the linter, benchstat and govulncheck, into .bin/
+
+$(BIN)/golangci-lint: tools/go.mod
+	GOWORK=off GOBIN=$(BIN) go -C tools install tool
+	@touch $@
