@@ -1,0 +1,55 @@
+// Package deadletter keeps the commands that ended without a device's answer, whole, and
+// settles them: letter, audit trail and ledger in one transaction.
+package deadletter
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// States of a letter.
+const (
+	Open      = "open"
+	Redriving = "redriving"
+	Redriven  = "redriven"
+	Discarded = "discarded"
+)
+
+// Letter is one dead command. Bytes are kept as they are; Tenant, Client, Device,
+// DeviceType, Method and Lane must be UTF-8 without NUL, or the letter is refused
+// (store.ErrRefused) and has to be parked.
+type Letter struct {
+	// LetterID is made by Settle and Park.
+	LetterID uuid.UUID
+	// Tenant is topology.SystemTenant when none could be read.
+	Tenant string
+	// CommandID is uuid.Nil when none could be read; then Digest tells one letter from another.
+	CommandID  uuid.UUID
+	Client     string
+	Device     string
+	DeviceType string
+	Method     string
+	Lane       string
+	// ID holds the client's own id bytes; nil when there is none.
+	ID        []byte
+	Redrive   int
+	RedriveOf uuid.UUID
+	// Reason and Executed are words of schema/outcome.
+	Reason   string
+	Executed string
+	// Detail for people, sanitised like audit.Entry.Detail.
+	Detail string
+	State  string
+	// Payload is the message's body; Properties, Headers and Deaths are JSON made by the recorder.
+	Payload    []byte
+	Properties []byte
+	Headers    []byte
+	Deaths     []byte
+	// Outcome is what the client is told; nil for nothing.
+	Outcome []byte
+	// Digest of the whole message (SHA-256), for letters without a command id.
+	Digest [32]byte
+	// DiedAt in database time; zero means when it is written.
+	DiedAt time.Time
+}
