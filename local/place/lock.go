@@ -16,7 +16,8 @@ type Lock struct {
 	file *os.File
 }
 
-// Take claims a folder for this process without waiting. The error wraps [ErrLocked] when another has it.
+// Take claims a folder for this process without waiting. The error wraps [ErrLocked] when another has it, also when
+// that one deletes it meanwhile.
 func Take(folder string) (*Lock, error) {
 	path := filepath.Join(folder, "lock")
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
@@ -24,13 +25,23 @@ func Take(folder string) (*Lock, error) {
 		return nil, fmt.Errorf("claim the folder %s: %w", folder, err)
 	}
 	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	if errors.Is(err, syscall.EWOULDBLOCK) {
+	if errors.Is(err, syscall.EWOULDBLOCK) || err == nil && !still(path, file) {
 		err = ErrLocked
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("claim the folder %s: %w", folder, err), file.Close())
 	}
 	return &Lock{file: file}, nil
+}
+
+// still reports whether path is the open file: its folder may have been deleted between opening and locking it.
+func still(path string, file *os.File) bool {
+	there, err := os.Stat(path)
+	if err != nil {
+		return false
+	}
+	opened, err := file.Stat()
+	return err == nil && os.SameFile(there, opened)
 }
 
 // Release gives the folder up. A nil lock is none.

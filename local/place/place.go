@@ -21,6 +21,9 @@ import (
 // fallback is where files go that cannot stay in the checkout; the system's folder for the state of programs.
 const fallback = "/var/lib/cupline"
 
+// workName is what a Work folder is called in its Path.
+const workName = "work"
+
 // Folder is where one service keeps its files.
 type Folder struct {
 	// Path is the service's folder, with no symbolic link in it. It belongs to the caller: what the service's own
@@ -50,11 +53,24 @@ func Prepare(base, name string, account process.Account) (Folder, error) {
 		return folder, err
 	}
 	// Only the empty folders made just now: data of an earlier run, when the user could still get here, stays.
-	if err := errors.Join(os.Remove(filepath.Join(path, "work")), os.Remove(path)); err != nil {
+	if err := errors.Join(os.Remove(filepath.Join(path, workName)), os.Remove(path)); err != nil {
 		return Folder{}, fmt.Errorf("prepare a folder for %s: the user %s can no longer reach %s, which holds its files; "+
 			"let it in (chmod o+x on the folders above), or delete them: %w", name, account.Name, path, err)
 	}
 	return elsewhere(base, name, account)
+}
+
+// Find returns the folder that Prepare made for base/name, without making anything. The error wraps os.ErrNotExist when
+// there is none.
+func Find(base, name string) (Folder, error) {
+	path, err := filepath.Abs(filepath.Join(base, name))
+	if err == nil {
+		path, err = filepath.EvalSymlinks(path)
+	}
+	if err != nil {
+		return Folder{}, fmt.Errorf("find the folder of %s: %w", name, err)
+	}
+	return Folder{Path: path, Work: filepath.Join(path, workName)}, nil
 }
 
 // Remove deletes base/name with all that is in it, wherever Prepare put it. It is not an error that it is not there.
@@ -115,7 +131,7 @@ func settle(path string, account process.Account) (Folder, error) {
 	if err != nil {
 		return Folder{}, fmt.Errorf("prepare a folder: %w", err)
 	}
-	folder := Folder{Path: resolved, Work: filepath.Join(resolved, "work")}
+	folder := Folder{Path: resolved, Work: filepath.Join(resolved, workName)}
 	if err := makeWork(folder.Work, account); err != nil {
 		return Folder{}, err
 	}

@@ -17,45 +17,83 @@ const (
 	tries   = 200
 )
 
-// Choose returns one free port for each remembered one, in their order: the remembered port where it is still free,
-// another where it is not or where 0 is remembered. Nothing holds them once it returns, so start what is to listen
-// soon. The error says that no free port was found.
-func Choose(remembered ...int) ([]int, error) {
-	chosen := make([]int, len(remembered))
-	var held []net.Listener
-	defer func() {
-		for _, listener := range held {
-			_ = listener.Close() // it never accepted anything
-		}
-	}()
-	for i, port := range remembered {
-		listener, err := hold(port)
-		if err != nil {
-			return nil, err
-		}
-		held = append(held, listener)
-		chosen[i] = listener.Addr().(*net.TCPAddr).Port
-	}
-	return chosen, nil
+// Reservation keeps others that use this package, in any process, from choosing the same ports, for as long as it
+// takes a server to start listening on them.
+type Reservation struct {
+	// Ports are in the order in which they were asked for.
+	Ports []int
+	marks []net.Listener
 }
 
-// hold listens on the port if it can, and else on another one.
-func hold(port int) (net.Listener, error) {
-	if port != 0 {
-		if listener, err := net.Listen("tcp4", Address(port)); err == nil {
-			return listener, nil
+// Reserve returns one free port for each remembered one: the remembered port where it is still free, another where it
+// is not or where 0 is remembered. The error says that no free port was found.
+func Reserve(remembered ...int) (*Reservation, error) {
+	reservation := &Reservation{}
+	for _, port := range remembered {
+		if err := reservation.add(port); err != nil {
+			return nil, errors.Join(err, reservation.Release())
 		}
 	}
-	var last error
+	return reservation, nil
+}
+
+// Choose is [Reserve] without a reservation, for what starts listening at once.
+func Choose(remembered ...int) ([]int, error) {
+	reservation, err := Reserve(remembered...)
+	if err != nil {
+		return nil, err
+	}
+	return reservation.Ports, reservation.Release()
+}
+
+// Release ends the reservation: the ports are listened on by now, or are not needed. A nil reservation is none.
+func (r *Reservation) Release() error {
+	if r == nil {
+		return nil
+	}
+	var failed error
+	for _, mark := range r.marks {
+		failed = errors.Join(failed, mark.Close())
+	}
+	r.marks = nil
+	if failed != nil {
+		return fmt.Errorf("give reserved ports up: %w", failed)
+	}
+	return nil
+}
+
+// add reserves the port if it can, and else another one.
+func (r *Reservation) add(port int) error {
+	last := errors.New("none tried")
 	for range tries {
-		listener, err := net.Listen("tcp4", Address(lowest+rand.IntN(highest-lowest+1)))
-		if err == nil {
-			return listener, nil
+		if port != 0 {
+			mark, err := reserve(port)
+			if err == nil {
+				r.Ports, r.marks = append(r.Ports, port), append(r.marks, mark)
+				return nil
+			}
+			last = err
 		}
-		last = err
+		port = lowest + rand.IntN(highest-lowest+1)
 	}
-	return nil, fmt.Errorf("choose a free port on 127.0.0.1 between %d and %d: %w", lowest, highest,
-		errors.Join(errors.New("none found"), last))
+	return fmt.Errorf("choose a free port on 127.0.0.1 between %d and %d: none of %d was: %w", lowest, highest, tries, last)
+}
+
+// reserve marks a port as taken and makes sure that nobody listens on it. The mark is an abstract Unix socket: the
+// kernel keeps its name to one process of the machine's network and forgets it with the process.
+func reserve(port int) (net.Listener, error) {
+	mark, err := net.Listen("unix", "@cupline-port-"+strconv.Itoa(port))
+	if err != nil {
+		return nil, err
+	}
+	trial, err := net.Listen("tcp4", Address(port))
+	if err == nil {
+		err = trial.Close()
+	}
+	if err != nil {
+		return nil, errors.Join(err, mark.Close())
+	}
+	return mark, nil
 }
 
 // Address is the port on the loopback address: 127.0.0.1:port.

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/cupline/cupline/local/packages"
 	"github.com/cupline/cupline/local/place"
 	"github.com/cupline/cupline/local/ports"
 	"github.com/cupline/cupline/local/process"
@@ -41,60 +42,15 @@ type Instance struct {
 	server  *process.Process
 }
 
-// Start runs the server of a folder and returns once it takes connections. What an earlier run left running there is
-// stopped first, and what a killed one left behind is recovered. Errors: no server is installed; another process has
-// the folder ([place.ErrLocked]); the data was made by another major version; the server did not start within 90 s or
-// ctx, with the end of its log.
-func Start(ctx context.Context, config Config) (*Instance, error) {
-	instance, err := prepare(config)
-	if err != nil {
-		return nil, fmt.Errorf("start Postgres: %w", err)
-	}
-	if err := instance.Start(ctx); err != nil {
-		return nil, err
-	}
-	return instance, nil
-}
-
-// Open returns the instance of a folder as it is, without starting anything: to stop a server that another run left
-// running, or to learn how to reach it. The error wraps os.ErrNotExist when the folder never had one.
-func Open(config Config) (*Instance, error) {
-	instance, err := prepare(config)
-	if err == nil {
-		err = instance.folder.Recall(&instance.known)
-	}
-	if err == nil {
-		instance.server, err = process.Find(instance.pidFile())
-	}
-	if err != nil {
-		return nil, fmt.Errorf("open Postgres's folder: %w", err)
-	}
-	return instance, nil
-}
-
-// prepare finds the instance's folder and account.
-func prepare(config Config) (*Instance, error) {
-	config, err := config.complete()
-	if err != nil {
-		return nil, err
-	}
-	account, err := process.Unprivileged("postgres")
-	if err != nil {
-		return nil, err
-	}
-	folder, err := place.Prepare(config.Base, config.Name, account)
-	if err != nil {
-		return nil, err
-	}
-	return &Instance{config: config, folder: folder, account: account}, nil
-}
-
 // Start runs the server again, with its data, and on its port where that is still free. See the function [Start].
 func (i *Instance) Start(ctx context.Context) error {
 	began := time.Now()
 	ctx, cancel := context.WithTimeoutCause(ctx, startLimit, fmt.Errorf("it did not serve within %s", startLimit))
 	defer cancel()
-	lock, err := place.Take(i.folder.Path)
+	if _, err := packages.FindPostgres(); err != nil {
+		return fmt.Errorf("start Postgres: %w", err)
+	}
+	lock, err := i.settle()
 	if err != nil {
 		return fmt.Errorf("start Postgres: %w", err)
 	}
@@ -108,13 +64,15 @@ func (i *Instance) Start(ctx context.Context) error {
 	return nil
 }
 
-func (i *Instance) run(ctx context.Context) error {
+func (i *Instance) run(ctx context.Context) (err error) {
 	if err := i.endOrphans(ctx); err != nil {
 		return err
 	}
-	if err := i.remember(); err != nil {
+	reserved, err := i.remember()
+	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, reserved.Release()) }()
 	files := layoutOf(i.folder.Work)
 	server, err := i.serverFor(ctx, files)
 	if err != nil {
@@ -151,21 +109,25 @@ func (i *Instance) endOrphans(ctx context.Context) error {
 	return orphan.Stop(ctx, fastStop, stopGrace)
 }
 
-// remember reads the folder's memory or makes one, replaces a port that was taken meanwhile, and saves it.
-func (i *Instance) remember() error {
+// remember reads the folder's memory or makes one, replaces a port that was taken meanwhile, and saves it. The port stays
+// reserved until the server listens on it.
+func (i *Instance) remember() (*ports.Reservation, error) {
 	err := i.folder.Recall(&i.known)
 	if errors.Is(err, os.ErrNotExist) {
 		i.known, err = memory{Password: rand.Text()}, nil
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	chosen, err := ports.Choose(i.known.Port)
+	reserved, err := ports.Reserve(i.known.Port)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	i.known.Port = chosen[0]
-	return i.folder.Remember(i.known)
+	i.known.Port = reserved.Ports[0]
+	if err := i.folder.Remember(i.known); err != nil {
+		return nil, errors.Join(err, reserved.Release())
+	}
+	return reserved, nil
 }
 
 // Wait returns when the server has ended, by whatever cause, or when ctx is done, with ctx's error.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 	"strings"
 )
@@ -57,6 +58,9 @@ func (c Config) complete() (Config, error) {
 	}
 	if c.Node != "" && !strings.HasSuffix(c.Node, "@localhost") {
 		return Config{}, fmt.Errorf("run RabbitMQ: the node's name %q must end in @localhost", c.Node)
+	}
+	if c.Schedulers == 0 {
+		c.Schedulers = min(runtime.NumCPU(), 4)
 	}
 	if c.Progress == nil {
 		c.Progress = io.Discard

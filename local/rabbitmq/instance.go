@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/url"
 	"path/filepath"
-	"runtime"
 	"syscall"
 	"time"
 
@@ -33,67 +32,21 @@ type Instance struct {
 	node    *process.Process
 }
 
-// Start runs the node of a folder and returns once all its listeners serve. What an earlier run left running there is
-// stopped first. Errors: the broker is not installed or too old; another process has the folder ([place.ErrLocked]);
-// the node did not start within 90 s or ctx, with the end of its log.
-func Start(ctx context.Context, config Config) (*Instance, error) {
-	instance, err := prepare(config)
-	if err != nil {
-		return nil, fmt.Errorf("start RabbitMQ: %w", err)
-	}
-	if err := instance.Start(ctx); err != nil {
-		return nil, err
-	}
-	return instance, nil
-}
-
-// Open returns the instance of a folder as it is, without starting anything: to stop a node that another run left
-// running, or to learn how to reach it. The error wraps os.ErrNotExist when the folder never had a node.
-func Open(config Config) (*Instance, error) {
-	instance, err := prepare(config)
-	if err != nil {
-		return nil, fmt.Errorf("open RabbitMQ's folder: %w", err)
-	}
-	if err := instance.folder.Recall(&instance.known); err != nil {
-		return nil, fmt.Errorf("open RabbitMQ's folder: %w", err)
-	}
-	if instance.node, err = process.Find(instance.pidFile("rabbitmq")); err != nil {
-		return nil, fmt.Errorf("open RabbitMQ's folder: %w", err)
-	}
-	return instance, nil
-}
-
-// prepare finds the instance's folder and account.
-func prepare(config Config) (*Instance, error) {
-	config, err := config.complete()
-	if err != nil {
-		return nil, err
-	}
-	if config.Schedulers == 0 {
-		config.Schedulers = min(runtime.NumCPU(), 4)
-	}
-	account, err := process.Unprivileged("rabbitmq")
-	if err != nil {
-		return nil, err
-	}
-	folder, err := place.Prepare(config.Base, config.Name, account)
-	if err != nil {
-		return nil, err
-	}
-	return &Instance{config: config, folder: folder, account: account}, nil
-}
-
 // Start runs the node again, with its data, and on its ports where those are still free. See the function [Start].
 func (i *Instance) Start(ctx context.Context) error {
 	began := time.Now()
 	ctx, cancel := context.WithTimeoutCause(ctx, startLimit, fmt.Errorf("it did not serve within %s", startLimit))
 	defer cancel()
-	lock, err := place.Take(i.folder.Path)
+	broker, err := packages.FindRabbitMQ()
+	if err != nil {
+		return fmt.Errorf("start RabbitMQ: %w", err)
+	}
+	lock, err := i.settle()
 	if err != nil {
 		return fmt.Errorf("start RabbitMQ: %w", err)
 	}
 	i.lock = lock
-	if err := i.run(ctx); err != nil {
+	if err := i.run(ctx, broker); err != nil {
 		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopGrace)
 		defer cancel()
 		return errors.Join(fmt.Errorf("start RabbitMQ: %w", err), i.end(ending, time.Second))
@@ -102,17 +55,15 @@ func (i *Instance) Start(ctx context.Context) error {
 	return nil
 }
 
-func (i *Instance) run(ctx context.Context) error {
-	broker, err := packages.FindRabbitMQ()
-	if err != nil {
-		return err
-	}
+func (i *Instance) run(ctx context.Context, broker packages.RabbitMQ) (err error) {
 	if err := i.endOrphans(ctx); err != nil {
 		return err
 	}
-	if i.known, err = remember(i.folder, i.config); err != nil {
+	reserved, err := i.remember()
+	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, reserved.Release()) }()
 	files := layoutOf(i.folder.Work)
 	if err := files.write(i.config, i.known, broker.Version, i.account); err != nil {
 		return err

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"os"
 
-	"github.com/cupline/cupline/local/place"
 	"github.com/cupline/cupline/local/ports"
 )
 
@@ -23,26 +22,31 @@ type memory struct {
 	EpmdPort       int    `json:"epmd_port"`
 }
 
-// remember reads the folder's memory or makes one, replaces ports that were taken meanwhile, and saves it.
-func remember(folder place.Folder, config Config) (memory, error) {
+// remember reads the folder's memory or makes one, replaces ports that were taken meanwhile, and saves it. The ports stay
+// reserved until the node listens on them.
+func (i *Instance) remember() (*ports.Reservation, error) {
 	var known memory
-	err := folder.Recall(&known)
+	err := i.folder.Recall(&known)
 	if errors.Is(err, os.ErrNotExist) {
-		known, err = invent(config), nil
+		known, err = invent(i.config), nil
 	}
 	if err != nil {
-		return memory{}, err
+		return nil, err
 	}
-	chosen, err := ports.Choose(known.AMQPPort, known.MQTTPort, known.ManagementPort, known.DistPort, known.EpmdPort)
+	reserved, err := ports.Reserve(known.AMQPPort, known.MQTTPort, known.ManagementPort, known.DistPort, known.EpmdPort)
 	if err != nil {
-		return memory{}, err
+		return nil, err
 	}
-	known.AMQPPort, known.MQTTPort, known.ManagementPort = chosen[0], chosen[1], chosen[2]
-	known.DistPort, known.EpmdPort = chosen[3], chosen[4]
-	if config.EpmdPort != 0 {
-		known.EpmdPort = config.EpmdPort
+	known.AMQPPort, known.MQTTPort, known.ManagementPort = reserved.Ports[0], reserved.Ports[1], reserved.Ports[2]
+	known.DistPort, known.EpmdPort = reserved.Ports[3], reserved.Ports[4]
+	if i.config.EpmdPort != 0 {
+		known.EpmdPort = i.config.EpmdPort
 	}
-	return known, folder.Remember(known)
+	if err := i.folder.Remember(known); err != nil {
+		return nil, errors.Join(err, reserved.Release())
+	}
+	i.known = known
+	return reserved, nil
 }
 
 // invent makes up a new node's name and secrets.

@@ -36,17 +36,10 @@ func printExports(base string) error {
 	return nil
 }
 
-func stopKept(_ context.Context, base string) error {
+func stopKept(base string) error {
 	both, err := openPair(base)
 	if err != nil {
 		return err
 	}
 	return both.stop()
-}
-
-func removeKept(ctx context.Context, base string) error {
-	if err := stopKept(ctx, base); err != nil {
-		return err
-	}
-	return remove(base)
 }

@@ -29,7 +29,7 @@ const (
 	exitUsage  = 2
 )
 
-const usage = `usage: testbed [--install PROGRAM,...] [--base DIR] -- COMMAND [ARGUMENT...]
+const usage = `usage: testbed [--install PROGRAM,...] [--base DIR] [--keep] -- COMMAND [ARGUMENT...]
        testbed [--install PROGRAM,...] start DIR
        testbed env DIR | stop DIR | remove DIR
 `
@@ -38,31 +38,35 @@ func main() {
 	os.Exit(run(os.Args[1:]))
 }
 
+// options are the flags.
+type options struct {
+	install, base string
+	keep          bool
+}
+
 func run(arguments []string) int {
+	var options options
 	flags := flag.NewFlagSet("testbed", flag.ContinueOnError)
 	flags.Usage = func() { fmt.Fprint(flags.Output(), usage); flags.PrintDefaults() }
-	install := flags.String("install", "", "further programs to install if missing, separated by commas: gcc")
-	base := flags.String("base", ".run", "folder below which the temporary folder is made")
+	flags.StringVar(&options.install, "install", "", "further `programs` to install if missing, with commas between: gcc")
+	flags.StringVar(&options.base, "base", ".run", "`folder` below which the temporary folder is made")
+	flags.BoolVar(&options.keep, "keep", false, "leave the temporary folder, with the logs, until the next run")
 	if err := flags.Parse(arguments); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return 0
 		}
 		return exitUsage
 	}
-	if flags.NArg() == 0 {
-		flags.Usage()
-		return exitUsage
+	if flags.NArg() > 0 && separated(arguments, flags.NArg()) {
+		return runCommand(options, flags.Args())
 	}
-	if separated(arguments, flags.NArg()) {
-		return runCommand(*install, *base, flags.Args())
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	if flags.NArg() != 2 {
 		flags.Usage()
 		return exitUsage
 	}
-	if err := verb(ctx, flags.Arg(0), flags.Arg(1), *install); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := verb(ctx, flags.Arg(0), flags.Arg(1), options.install); err != nil {
 		fmt.Fprintln(os.Stderr, "testbed:", err)
 		return exitFailed
 	}
@@ -82,9 +86,9 @@ func verb(ctx context.Context, name, folder, install string) error {
 	case "env":
 		return printExports(folder)
 	case "stop":
-		return stopKept(ctx, folder)
+		return stopKept(folder)
 	case "remove":
-		return removeKept(ctx, folder)
+		return discard(folder)
 	}
 	return fmt.Errorf("there is no verb %q\n%s", name, usage)
 }

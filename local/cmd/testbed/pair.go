@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/cupline/cupline/local/packages"
-	"github.com/cupline/cupline/local/place"
 	"github.com/cupline/cupline/local/postgres"
 	"github.com/cupline/cupline/local/rabbitmq"
 )
@@ -60,9 +59,6 @@ func startPair(ctx context.Context, base string) (pair, error) {
 
 // openPair finds both as they are.
 func openPair(base string) (pair, error) {
-	if _, err := os.Stat(base); err != nil {
-		return pair{}, fmt.Errorf("open the testbed: %w", err)
-	}
 	broker, database := configs(base, io.Discard)
 	var both pair
 	var err error
@@ -83,14 +79,26 @@ func (p pair) running() bool {
 func (p pair) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopLimit)
 	defer cancel()
-	var err error
-	if p.broker != nil {
-		err = p.broker.Stop(ctx)
-	}
+	var brokerErr, databaseErr error
 	if p.database != nil {
-		err = errors.Join(err, p.database.Stop(ctx))
+		databaseErr = p.database.Stop(ctx)
 	}
-	return err
+	if p.broker != nil {
+		brokerErr = p.broker.Stop(ctx)
+	}
+	return errors.Join(brokerErr, databaseErr)
+}
+
+// kill ends both at once, for data that is to be deleted.
+func (p pair) kill() error {
+	var brokerErr, databaseErr error
+	if p.database != nil {
+		databaseErr = p.database.Kill()
+	}
+	if p.broker != nil {
+		brokerErr = p.broker.Kill()
+	}
+	return errors.Join(brokerErr, databaseErr)
 }
 
 // exports are the variables that tests read, NAME=value each.
@@ -103,12 +111,14 @@ func (p pair) exports() []string {
 	}
 }
 
-// remove deletes both services' files.
-func remove(base string) error {
-	return errors.Join(place.Remove(base, "rabbitmq"), place.Remove(base, "postgres"), removeEmpty(base))
-}
-
-func removeEmpty(base string) error {
+// discard stops whatever runs in a folder and deletes it with its data, whatever has become of the run's own context.
+func discard(base string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopLimit)
+	defer cancel()
+	broker, database := configs(base, io.Discard)
+	if err := errors.Join(rabbitmq.Discard(ctx, broker), postgres.Discard(ctx, database)); err != nil {
+		return err
+	}
 	if err := os.RemoveAll(base); err != nil {
 		return fmt.Errorf("delete the testbed's folder: %w", err)
 	}
