@@ -1,0 +1,189 @@
+package cupline_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"testing"
+	"time"
+
+	cupline "github.com/cupline/cupline/clients/go"
+	"github.com/cupline/cupline/schema/outcome"
+	"github.com/cupline/cupline/schema/push"
+)
+
+// online is a listener with its peer's connection.
+func online(t *testing.T, p *peer) (*cupline.Listener, *socket, chan cupline.Outcome) {
+	t.Helper()
+	got, handle := keep(8)
+	l := p.listen(t, cupline.ListenConfig{Handle: handle})
+	s := p.next()
+	s.greet("s-1")
+	if err := l.WaitOnline(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return l, s, got
+}
+
+type called struct {
+	outcome cupline.Outcome
+	err     error
+}
+
+func call(ctx context.Context, l *cupline.Listener, opts cupline.SendOptions) chan called {
+	done := make(chan called, 1)
+	go func() {
+		o, err := l.Call(ctx, "lamp-1", "echo", map[string]int{"n": 1}, opts)
+		done <- called{o, err}
+	}()
+	return done
+}
+
+func TestCallIsAnsweredByItsCommandIDAlone(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t)
+	posted := make(chan struct{})
+	p.post = func(w http.ResponseWriter, r *http.Request) { accept(w, r, "cmd-1"); close(posted) }
+	l, s, got := online(t, p)
+	done := call(t.Context(), l, cupline.SendOptions{ID: "mine"})
+	receive(t, "the post", posted)
+	s.send(outcomeFrame(1, `"other"`, "cmd-0"))
+	if o := receive(t, "the other outcome", got); o.CommandID != "cmd-0" {
+		t.Errorf("the handler got %s", o.CommandID)
+	}
+	s.send(outcomeFrame(2, `"mine"`, "cmd-1"))
+	c := receive(t, "the call", done)
+	if c.err != nil || c.outcome.CommandID != "cmd-1" {
+		t.Errorf("the call got %+v, %v", c.outcome, c.err)
+	}
+	for last := uint64(0); last < 2; {
+		last = s.read().Seq
+	}
+	if len(got) != 0 {
+		t.Error("the handler got the call's outcome as well")
+	}
+}
+
+func TestOutcomeMayComeBeforeThe202(t *testing.T) {
+	t.Parallel()
+	for name, lose := range map[string]bool{"the 202 comes late": false, "the 202 is lost": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPeer(t)
+			posted, answer := make(chan string, 1), make(chan struct{})
+			p.post = func(w http.ResponseWriter, r *http.Request) {
+				body, _ := io.ReadAll(r.Body)
+				var request struct{ ID json.RawMessage }
+				_ = json.Unmarshal(body, &request)
+				posted <- string(request.ID)
+				<-answer
+				if lose {
+					panic(http.ErrAbortHandler)
+				}
+				w.WriteHeader(http.StatusAccepted)
+				_, _ = w.Write([]byte(`{"id":"x","command_id":"cmd-1","expires_at":"2030-01-01T00:00:00Z"}`))
+			}
+			l, s, _ := online(t, p)
+			done := call(t.Context(), l, cupline.SendOptions{})
+			id := receive(t, "the post", posted)
+			s.send(outcomeFrame(1, id, "cmd-1"))
+			if f := s.read(); f.Type != push.TypeAck {
+				t.Fatalf("got %+v", f)
+			}
+			close(answer)
+			if c := receive(t, "the call", done); c.err != nil || c.outcome.CommandID != "cmd-1" {
+				t.Errorf("the call got %+v, %v", c.outcome, c.err)
+			}
+		})
+	}
+}
+
+// A repeated post is answered under the first post's command id while that is open, but a
+// duplicate_id of another post is not ours.
+func TestRepeatedPostIsAnsweredByTheFirst(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t)
+	posted := make(chan struct{})
+	p.post = func(w http.ResponseWriter, r *http.Request) { accept(w, r, "cmd-2"); close(posted) }
+	l, s, got := online(t, p)
+	pending, err := l.Begin(t.Context(), "lamp-1", "echo", nil, cupline.SendOptions{ID: "mine"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign := push.Outcome{
+		Seq: 1, ID: []byte(`"mine"`), CommandID: "cmd-9", Device: "lamp-1", Method: "echo", Origin: "platform",
+		Source: push.SourceLive,
+		Response: outcome.Failure{
+			Reason: outcome.DuplicateID, Executed: outcome.No, CommandID: "cmd-9", Device: "lamp-1",
+		}.Response([]byte(`"mine"`)),
+	}
+	s.send(string(foreign.Append(nil)))
+	if o := receive(t, "the duplicate_id", got); o.CommandID != "cmd-9" {
+		t.Errorf("the handler got %s", o.CommandID)
+	}
+	s.send(outcomeFrame(2, `"mine"`, "cmd-1"))
+	if o, err := pending.Wait(t.Context()); err != nil || o.CommandID != "cmd-1" {
+		t.Errorf("the call got %+v, %v", o, err)
+	}
+}
+
+func TestLateOutcomeOfACallGoesToTheHandler(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t)
+	l, s, got := online(t, p)
+	ctx, cancel := context.WithCancel(t.Context())
+	pending, err := l.Begin(ctx, "lamp-1", "echo", nil, cupline.SendOptions{ID: "mine"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if _, err := pending.Wait(ctx); !errors.Is(err, context.Canceled) || pending.Accepted.CommandID != "cmd-1" {
+		t.Errorf("Wait says %v of %+v", err, pending.Accepted)
+	}
+	s.send(outcomeFrame(1, `"mine"`, "cmd-1"))
+	if o := receive(t, "the late outcome", got); o.CommandID != "cmd-1" {
+		t.Errorf("the handler got %s", o.CommandID)
+	}
+}
+
+func TestCallEndsWithItsListener(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t)
+	l, s, _ := online(t, p)
+	pending, err := l.Begin(t.Context(), "lamp-1", "echo", nil, cupline.SendOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.close(push.Revoked)
+	if _, err := pending.Wait(t.Context()); err == nil {
+		t.Error("Wait returned an outcome")
+	}
+}
+
+func TestResultTellsDeviceErrorsFromPlatformErrors(t *testing.T) {
+	t.Parallel()
+	device := cupline.Outcome{Origin: "device", Response: []byte(`{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"no such method"}}`)}
+	var of *cupline.DeviceError
+	if _, err := device.Result(); !errors.As(err, &of) || of.Code != -32601 {
+		t.Errorf("a device's error reads as %v", err)
+	}
+	failure := outcome.Failure{Reason: outcome.NoAnswer, Executed: outcome.Maybe, CommandID: "c", Device: "lamp-1", Detail: "5s"}
+	var told *cupline.PlatformError
+	_, err := cupline.Outcome{Origin: "platform", Response: failure.Response([]byte("1"))}.Result()
+	if !errors.As(err, &told) || told.Reason != outcome.NoAnswer || told.Executed != outcome.Maybe || told.Code != -32012 || told.Detail != "5s" {
+		t.Errorf("a platform's error reads as %+v", told)
+	}
+	_, err = cupline.Outcome{Origin: "platform", Response: []byte(`{"error":{"code":1,"message":"m"}}`)}.Result()
+	if !errors.As(err, &told) || told.Executed != outcome.Maybe {
+		t.Errorf("an error without data reads as %v", err)
+	}
+	if _, err := (cupline.Outcome{Response: []byte("{")}).Result(); err == nil {
+		t.Error("a broken response was read")
+	}
+	result, err := cupline.Outcome{At: time.Now(), Origin: "device", Response: []byte(`{"result":[1, 2]}`)}.Result()
+	if err != nil || string(result) != "[1, 2]" {
+		t.Errorf("result is %s, %v", result, err)
+	}
+}

@@ -1,0 +1,79 @@
+package cupline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/cupline/cupline/schema/push"
+)
+
+const (
+	// dialLimit bounds TCP, TLS and the upgrade.
+	dialLimit = 10 * time.Second
+	// welcomeLimit bounds the wait for welcome, which comes once the client is bound on
+	// the broker: after a storm of connects that takes its time.
+	welcomeLimit = 45 * time.Second
+)
+
+// ending is how an attempt or a connection came to its end.
+type ending struct {
+	advice push.Advice
+	err    error
+	// session is what welcome named; empty when it never came.
+	session string
+	// lasted is how long the connection was of use.
+	lasted  time.Duration
+	drained bool
+}
+
+// connect runs one connection from dialling to its end.
+func (l *Listener) connect(ctx context.Context, previous string) ending {
+	socket, err := l.dial(ctx)
+	if err != nil {
+		advice := push.Resume
+		if errors.Is(err, ErrUnauthorized) {
+			advice = push.Stop
+		}
+		return ending{advice: advice, err: err}
+	}
+	s := &session{listener: l, socket: socket, queue: make(chan item, l.cfg.Window)}
+	return s.run(ctx, previous)
+}
+
+func (l *Listener) dial(ctx context.Context) (*websocket.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialLimit)
+	defer cancel()
+	address := connectURL(*l.client.push)
+	dialer := websocket.Dialer{
+		Proxy: http.ProxyFromEnvironment, TLSClientConfig: l.cfg.TLS, Subprotocols: []string{push.Subprotocol},
+	}
+	socket, answer, err := dialer.DialContext(ctx, address, http.Header{"Authorization": {"Bearer " + l.client.key}})
+	if err != nil {
+		if answer != nil {
+			// The library keeps the first kilobyte of the answer.
+			return nil, fmt.Errorf("connect to %s: %w", address, readProblem(answer, true))
+		}
+		return nil, fmt.Errorf("connect to %s: %w: %w", address, ErrUnreachable, err)
+	}
+	if socket.Subprotocol() != push.Subprotocol {
+		_ = socket.Close() // it is of no use, whatever becomes of it
+		return nil, fmt.Errorf("connect to %s: the server does not speak %s", address, push.Subprotocol)
+	}
+	socket.SetReadLimit(l.cfg.MaxMessage)
+	return socket, nil
+}
+
+func connectURL(u url.URL) string {
+	u.Scheme = strings.Replace(u.Scheme, "http", "ws", 1)
+	if u.Path == "" {
+		u.Path = "/v1/connect"
+	}
+	return u.String()
+}
