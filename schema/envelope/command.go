@@ -127,7 +127,7 @@ func ParseCommand(m *message.Message) (Command, error) {
 	c.ID = p.uuid("message-id", m.ID)
 	c.Accepted = p.time(headerAccepted)
 	c.Deadline = p.time(headerDeadline)
-	c.Timeout = time.Duration(p.positive(headerTimeout)) * time.Millisecond
+	c.Timeout = p.timeout()
 	if !topology.ValidID(c.DeviceType) {
 		p.add(headerDeviceType + ": not an id")
 	}
@@ -206,6 +206,18 @@ func (p *problems) time(header string) time.Time {
 		return time.Time{}
 	}
 	return time.UnixMilli(ms).UTC()
+}
+
+// maxTimeout is far past what any policy may say, and keeps a header within time.Duration.
+const maxTimeout = 24 * time.Hour
+
+func (p *problems) timeout() time.Duration {
+	ms := p.positive(headerTimeout)
+	if ms > maxTimeout.Milliseconds() {
+		p.add(fmt.Sprintf("%s: must be at most %d", headerTimeout, maxTimeout.Milliseconds()))
+		return 0
+	}
+	return time.Duration(ms) * time.Millisecond
 }
 
 // farFuture, year 9999 in milliseconds, keeps times within what RFC 3339 can write.

@@ -58,7 +58,7 @@ func Bury(m message.Message, v Verdict) message.Message {
 	if v.Claim != uuid.Nil {
 		set(headerClaim, v.Claim.String())
 	}
-	set(headerDetail, truncate(v.Detail, outcome.MaxDetail))
+	set(headerDetail, outcome.Detail(v.Detail))
 	set(headerFirstID, v.FirstCommandID)
 	set(headerFirstState, v.FirstState)
 	m.Headers = headers
@@ -69,13 +69,6 @@ func Bury(m message.Message, v Verdict) message.Message {
 	return m
 }
 
-func truncate(s string, limit int) string {
-	if len(s) <= limit {
-		return s
-	}
-	return s[:limit]
-}
-
 // ParseLetter reads whatever lies in the dead-letter queue; it never fails, but may say Malformed.
 func ParseLetter(m *message.Message) Letter {
 	command, err := ParseCommand(m)
@@ -83,9 +76,9 @@ func ParseLetter(m *message.Message) Letter {
 		Command:        command,
 		Malformed:      err,
 		Reason:         outcome.Reason(m.String(headerReason)),
-		Detail:         m.String(headerDetail),
-		FirstCommandID: m.String(headerFirstID),
-		FirstState:     m.String(headerFirstState),
+		Detail:         outcome.Detail(m.String(headerDetail)),
+		FirstCommandID: outcome.Detail(m.String(headerFirstID)),
+		FirstState:     outcome.Detail(m.String(headerFirstState)),
 		Deaths:         readDeaths(m),
 	}
 	if !l.Reason.Known() {

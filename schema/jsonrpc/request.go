@@ -39,9 +39,9 @@ func (e *FieldError) Error() string { return e.Field + ": " + e.Reason }
 func ParseRequest(b []byte) (Request, error) {
 	s := &scanner{b: b}
 	m := members{}
-	whole, err := s.whole(func() error { return m.read(s) })
+	whole, err := s.whole(func() error { return m.read(s, "request") })
 	if err != nil {
-		return Request{}, err
+		return m.nameless(b), err
 	}
 	return m.request(b, whole)
 }
@@ -77,8 +77,8 @@ func ParseBatch(b []byte) (requests []Request, batch bool, err error) {
 func parseItem(s *scanner) (Request, error) {
 	m := members{}
 	from := s.i
-	if err := m.read(s); err != nil {
-		return Request{}, err
+	if err := m.read(s, "request"); err != nil {
+		return m.nameless(s.b), err
 	}
 	return m.request(s.b, span{from, s.i})
 }
@@ -108,36 +108,48 @@ type members struct {
 	version, id, method, params, result, failure span
 }
 
-func (m *members) read(s *scanner) error {
+// read takes the members of one object; what is the word for it when it is none.
+func (m *members) read(s *scanner, what string) error {
 	if s.next() != '{' {
 		if err := s.value(); err != nil {
 			return err
 		}
-		return &FieldError{"request", "must be a JSON object"}
+		return &FieldError{what, "must be a JSON object"}
 	}
-	var twice string
+	var twice *span
 	err := s.object(func(key span) error {
-		name := memberName(s.b, key)
 		from := s.i
 		if err := s.value(); err != nil {
 			return err
 		}
-		if place := m.place(name); place != nil {
+		if place := m.place(s.b, key); place != nil {
 			if place.to > 0 {
-				twice = name
+				twice = place
 			}
 			*place = span{from, s.i}
 		}
 		return nil
 	})
-	if err == nil && twice != "" {
-		err = &FieldError{twice, "must stand only once"}
+	if err == nil && twice != nil {
+		err = &FieldError{m.name(twice), "must stand only once"}
+		if twice == &m.id {
+			m.id = span{} // nobody can say which of them is meant
+		}
 	}
 	return err
 }
 
-func (m *members) place(name string) *span {
-	switch name {
+// place is where the member of that key goes; nil for one that is not ours.
+func (m *members) place(b []byte, key span) *span {
+	name := key.of(b)
+	if hasEscape(name) {
+		decoded, err := unquote(b[key.from-1 : key.to+1])
+		if err != nil {
+			return nil
+		}
+		name = []byte(decoded)
+	}
+	switch string(name) {
 	case "jsonrpc":
 		return &m.version
 	case "id":
@@ -154,13 +166,26 @@ func (m *members) place(name string) *span {
 	return nil
 }
 
-// memberName decodes a key; one that cannot be decoded is no member that we know.
-func memberName(b []byte, key span) string {
-	name, err := unquote(b[key.from-1 : key.to+1])
-	if err != nil {
-		return ""
+func (m *members) name(place *span) string {
+	switch place {
+	case &m.version:
+		return "jsonrpc"
+	case &m.id:
+		return "id"
+	case &m.method:
+		return "method"
+	case &m.params:
+		return "params"
+	case &m.result:
+		return "result"
 	}
-	return name
+	return "error"
+}
+
+// nameless is all that is told of a request that cannot be used: its id, if one was read.
+func (m *members) nameless(b []byte) Request {
+	id, _ := ParseID(m.id.of(b))
+	return Request{ID: id}
 }
 
 func (m *members) request(b []byte, whole span) (Request, error) {

@@ -2,7 +2,6 @@ package jsonrpc
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"strconv"
 )
@@ -23,7 +22,7 @@ type Response struct {
 func ParseResponse(b []byte) (Response, error) {
 	s := &scanner{b: b}
 	m := members{}
-	whole, err := s.whole(func() error { return m.read(s) })
+	whole, err := s.whole(func() error { return m.read(s, "response") })
 	if err != nil {
 		return Response{}, err
 	}
@@ -44,25 +43,41 @@ func ParseResponse(b []byte) (Response, error) {
 	return r, nil
 }
 
-// checkError holds an error member to JSON-RPC 2.0, section 5.1.
+// checkError holds an error member to JSON-RPC 2.0, section 5.1. Names are compared by
+// their exact letters, which encoding/json would not do.
 func checkError(b []byte) error {
 	if b[0] != '{' {
 		return &FieldError{"error", "must be an object"}
 	}
-	var object struct {
-		Code    json.RawMessage `json:"code"`
-		Message json.RawMessage `json:"message"`
-	}
-	if err := json.Unmarshal(b, &object); err != nil {
-		return &FieldError{"error", "must have code and message"}
-	}
-	if _, err := strconv.ParseInt(string(object.Code), 10, 64); err != nil {
+	s := &scanner{b: b}
+	var code, message []byte
+	err := s.object(func(key span) error {
+		from := s.i
+		if err := s.value(); err != nil {
+			return err
+		}
+		switch string(key.of(b)) {
+		case "code":
+			code = b[from:s.i]
+		case "message":
+			message = b[from:s.i]
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+		return err
+	case !isInteger(code):
 		return &FieldError{"error.code", "must be an integer"}
-	}
-	if len(object.Message) == 0 || object.Message[0] != '"' {
+	case len(message) == 0 || message[0] != '"':
 		return &FieldError{"error.message", "must be a string"}
 	}
 	return nil
+}
+
+func isInteger(b []byte) bool {
+	_, err := strconv.ParseInt(string(b), 10, 64)
+	return err == nil
 }
 
 // WithID returns the response's bytes with another id in place. id is one JSON value.

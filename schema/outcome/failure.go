@@ -3,6 +3,8 @@ package outcome
 import (
 	"encoding/json"
 	"strconv"
+	"strings"
+	"unicode/utf8"
 )
 
 // Failure is a platform error: what the client is told in place of a device's answer.
@@ -20,6 +22,20 @@ type Failure struct {
 
 // MaxDetail is the most bytes of Failure.Detail that are told.
 const MaxDetail = 512
+
+// Detail cuts a text to MaxDetail bytes, never within a character, and puts U+FFFD in
+// place of what is not UTF-8: so that it can stand in JSON, in a header and in a table.
+func Detail(text string) string {
+	text = strings.ToValidUTF8(text, "\uFFFD")
+	if len(text) <= MaxDetail {
+		return text
+	}
+	end := MaxDetail
+	for !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end]
+}
 
 // data is the error's data member, in its order on the wire.
 type data struct {
@@ -39,14 +55,10 @@ func (f Failure) Response(id []byte) []byte {
 	if len(id) == 0 {
 		id = []byte("null")
 	}
-	detail := f.Detail
-	if len(detail) > MaxDetail {
-		detail = detail[:MaxDetail]
-	}
 	// Marshalling strings cannot fail: bad UTF-8 is replaced.
 	more, _ := json.Marshal(data{
 		Reason: f.Reason, Executed: f.Executed, CommandID: f.CommandID, Device: f.Device,
-		Detail: detail, FirstCommandID: f.FirstCommandID, FirstState: f.FirstState,
+		Detail: Detail(f.Detail), FirstCommandID: f.FirstCommandID, FirstState: f.FirstState,
 	})
 	message, _ := json.Marshal(f.Reason.Message())
 	b := make([]byte, 0, 64+len(id)+len(message)+len(more))
