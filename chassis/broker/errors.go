@@ -23,7 +23,7 @@ var (
 	// ErrInvalid: nothing was sent. The message cannot be put into AMQP frames: a name, key
 	// or property is longer than 255 bytes, or a header has a type that AMQP lacks.
 	ErrInvalid = errors.New("broker: message cannot be encoded, nothing was sent")
-	// ErrClosed: nothing was sent. The link was stopped, or never started.
+	// ErrClosed: nothing was sent. The link was stopped.
 	ErrClosed = errors.New("broker: link is closed")
 )
 
@@ -33,6 +33,6 @@ var (
 	ErrLocked = errors.New("broker: locked by another connection")
 	// ErrNotFound: no such queue or exchange (404).
 	ErrNotFound = errors.New("broker: not found")
-	// ErrNotEmpty: the queue was to be deleted only if empty or unused, and is not (406).
-	ErrNotEmpty = errors.New("broker: queue is in use or not empty")
+	// ErrInUse: the queue was to be deleted only if unused or empty, and is not.
+	ErrInUse = errors.New("broker: queue is in use or not empty")
 )

@@ -1,0 +1,137 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/cupline/cupline/schema/topology"
+)
+
+// bindRun is how many bindings are sent before an answer is waited for: enough that the
+// round trip costs nothing, few enough that the broker never holds a long queue of them.
+const bindRun = 512
+
+// Drift is something that exists with other arguments than were declared. It is used as it
+// is; changing it is an operator's decision.
+type Drift struct {
+	What string // "exchange" or "queue"
+	Name string
+	Err  error // the broker's words, naming the argument
+}
+
+// String says what differs, for a log line.
+func (d Drift) String() string { return fmt.Sprintf("%s %s: %v", d.What, d.Name, d.Err) }
+
+// Declare makes what is not there yet: exchanges, then queues, then bindings. Exclusive
+// queues belong to this connection; ErrLocked when another one has such a queue. What
+// exists with other arguments (406) is reported, and the rest goes on. Predeclared
+// exchanges are skipped. Declaring again what is there changes nothing.
+func (s *Session) Declare(ctx context.Context, t topology.Topology) ([]Drift, error) {
+	var drifts []Drift
+	note := func(what, name string, err error) error {
+		if code(err) == amqp.PreconditionFailed {
+			drifts = append(drifts, Drift{what, name, err})
+			return nil
+		}
+		return err
+	}
+	for _, e := range t.Exchanges {
+		if e.Predeclared {
+			continue
+		}
+		if err := note("exchange", e.Name, s.declareExchange(ctx, e)); err != nil {
+			return drifts, err
+		}
+	}
+	for _, q := range t.Queues {
+		if err := note("queue", q.Name, s.declareQueue(ctx, q)); err != nil {
+			return drifts, err
+		}
+	}
+	return drifts, s.Bind(ctx, t.Bindings...)
+}
+
+func (s *Session) declareExchange(ctx context.Context, e topology.Exchange) error {
+	var arguments amqp.Table
+	if e.Alternate != "" {
+		arguments = amqp.Table{"alternate-exchange": e.Alternate}
+	}
+	return s.onControl(ctx, "declare exchange "+e.Name, func(ch *amqp.Channel) error {
+		const autoDelete, internal, noWait = false, false, false
+		return ch.ExchangeDeclare(e.Name, string(e.Kind), e.Durable, autoDelete, internal, noWait, arguments)
+	})
+}
+
+func (s *Session) declareQueue(ctx context.Context, q topology.Queue) error {
+	arguments, err := encodeTable(q.Arguments)
+	if err != nil {
+		return fmt.Errorf("declare queue %s: %w", q.Name, err)
+	}
+	return s.onControl(ctx, "declare queue "+q.Name, func(ch *amqp.Channel) error {
+		const autoDelete, noWait = false, false
+		_, err := ch.QueueDeclare(q.Name, !q.Exclusive, autoDelete, q.Exclusive, noWait, arguments)
+		return err
+	})
+}
+
+// Lock declares an exclusive queue, which is then this connection's alone until it is gone.
+// ErrLocked when another connection has it.
+func (s *Session) Lock(ctx context.Context, q topology.Queue) error {
+	q.Exclusive = true
+	return s.declareQueue(ctx, q)
+}
+
+// Bind makes bindings, and returns when all are in force. They are sent in runs of 512
+// with one answer waited for in each, so many cost little more than the broker's own work.
+// After an error it is not known which of them are in force; making one twice is harmless.
+// ErrNotFound when an exchange or queue is missing.
+func (s *Session) Bind(ctx context.Context, bindings ...topology.Binding) error {
+	for len(bindings) > 0 {
+		run := bindings[:min(bindRun, len(bindings))]
+		bindings = bindings[len(run):]
+		what := fmt.Sprintf("bind %d keys, the last of them %s", len(run), describe(run[len(run)-1]))
+		err := s.onControl(ctx, what, func(ch *amqp.Channel) error {
+			for i, b := range run {
+				if err := bind(ch, b, i < len(run)-1); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func bind(ch *amqp.Channel, b topology.Binding, noWait bool) error {
+	if b.ToExchange {
+		return ch.ExchangeBind(b.Destination, b.Key, b.Source, noWait, nil)
+	}
+	return ch.QueueBind(b.Destination, b.Key, b.Source, noWait, nil)
+}
+
+// Unbind undoes bindings, and returns when all are gone; one that is not there is no error.
+// AMQP answers each unbind of a queue, so each costs a round trip.
+func (s *Session) Unbind(ctx context.Context, bindings ...topology.Binding) error {
+	for _, b := range bindings {
+		err := s.onControl(ctx, "unbind "+describe(b), func(ch *amqp.Channel) error {
+			if b.ToExchange {
+				return ch.ExchangeUnbind(b.Destination, b.Key, b.Source, false, nil)
+			}
+			return ch.QueueUnbind(b.Destination, b.Key, b.Source, nil)
+		})
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return err
+		}
+	}
+	return nil
+}
+
+func describe(b topology.Binding) string {
+	return fmt.Sprintf("%q from %s to %s", b.Key, b.Source, b.Destination)
+}
