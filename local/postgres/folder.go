@@ -34,12 +34,14 @@ func Open(config Config) (*Instance, error) {
 	if err == nil {
 		err = i.folder.Recall(&i.known)
 	}
+	var running *process.Process
 	if err == nil {
-		i.server, err = process.Find(i.pidFile())
+		running, err = process.Find(i.pidFile())
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open Postgres's folder: %w", err)
 	}
+	i.server.Store(running)
 	return i, nil
 }
 
@@ -86,7 +88,12 @@ func find(config Config) (*Instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Instance{config: config, folder: folder}, nil
+	account, err := process.Unprivileged("postgres")
+	if err != nil {
+		// The package is gone, and with it its user; what is left can still be stopped and deleted.
+		account = process.Self()
+	}
+	return &Instance{config: config, folder: folder, account: account}, nil
 }
 
 // settle makes the instance's folder and claims it for this process.

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -39,7 +40,8 @@ type Instance struct {
 	account process.Account
 	known   memory
 	lock    *place.Lock
-	server  *process.Process
+	// server is nil while nothing runs. Wait reads it beside the other methods.
+	server atomic.Pointer[process.Process]
 }
 
 // Start runs the server again, with its data, and on its port where that is still free. See the function [Start].
@@ -84,7 +86,7 @@ func (i *Instance) run(ctx context.Context) (err error) {
 	if err := clearStale(files.data); err != nil {
 		return err
 	}
-	i.server, err = process.Start(process.Spec{
+	started, err := process.Start(process.Spec{
 		Name: "Postgres", Path: filepath.Join(server.Bin, "postgres"),
 		Args: []string{"-D", files.data, "-c", "config_file=" + files.config},
 		Env:  environment(i.folder.Work), Dir: i.folder.Work, Log: i.LogFile(), PidFile: i.pidFile(),
@@ -93,7 +95,8 @@ func (i *Instance) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := i.server.Ready(ctx, func(context.Context) error { return takesConnections(files.data) }); err != nil {
+	i.server.Store(started)
+	if err := started.Ready(ctx, func(context.Context) error { return takesConnections(files.data) }); err != nil {
 		return fmt.Errorf("%w; its log, %s, ends:\n%s", err, i.LogFile(), process.Tail(i.LogFile()))
 	}
 	return nil
@@ -132,10 +135,10 @@ func (i *Instance) remember() (*ports.Reservation, error) {
 
 // Wait returns when the server has ended, by whatever cause, or when ctx is done, with ctx's error.
 func (i *Instance) Wait(ctx context.Context) error {
-	if i.server == nil {
-		return nil
+	if server := i.server.Load(); server != nil {
+		return server.Wait(ctx)
 	}
-	return i.server.Wait(ctx)
+	return nil
 }
 
 // Running reports whether the server's process is there.
@@ -148,10 +151,9 @@ func (i *Instance) Running() bool {
 // that nothing runs.
 func (i *Instance) Stop(ctx context.Context) error {
 	var err error
-	if i.server != nil {
-		err = i.server.Stop(ctx, fastStop, stopGrace)
+	if server := i.server.Swap(nil); server != nil {
+		err = server.Stop(ctx, fastStop, stopGrace)
 	}
-	i.server = nil
 	if err = errors.Join(err, i.lock.Release()); err != nil {
 		return fmt.Errorf("stop Postgres: %w", err)
 	}
@@ -160,12 +162,11 @@ func (i *Instance) Stop(ctx context.Context) error {
 
 // Kill ends the server at once with SIGKILL; what was committed is recovered when [Instance.Start] starts it again.
 func (i *Instance) Kill() error {
-	if i.server == nil {
+	server := i.server.Swap(nil)
+	if server == nil {
 		return nil
 	}
-	err := errors.Join(i.server.Kill(), i.lock.Release())
-	i.server = nil
-	if err != nil {
+	if err := errors.Join(server.Kill(), i.lock.Release()); err != nil {
 		return fmt.Errorf("kill Postgres: %w", err)
 	}
 	return nil

@@ -75,13 +75,13 @@ func (n note) leader() (*os.Process, error) {
 	if n.PID == 0 {
 		return nil, nil
 	}
-	held, err := os.FindProcess(n.PID)
-	if err != nil {
-		return nil, nil //nolint:nilerr // FindProcess fails only for a process that is gone
-	}
+	held, gone := os.FindProcess(n.PID)
 	start, alive, err := startTime(n.PID)
-	if err != nil || !alive || start != n.Start {
-		return nil, errors.Join(err, held.Release())
+	if gone == nil && err == nil && alive && start == n.Start {
+		return held, nil
 	}
-	return held, nil
+	if gone == nil {
+		err = errors.Join(err, held.Release())
+	}
+	return nil, err
 }

@@ -71,8 +71,9 @@ func (p *Process) Wait(ctx context.Context) error {
 	return nil
 }
 
-// Stop asks the process to end by a signal, waits for at most grace, and then kills it together with everything that it
-// started and left behind. It deletes the pid file. The error tells that something is still running.
+// Stop asks the process to end by a signal, waits until grace is over or ctx is done, and then kills it together with
+// everything that it started and left behind: with a ctx that is done already, nothing is waited for. It deletes the pid
+// file. The error tells that something is still running.
 func (p *Process) Stop(ctx context.Context, signal syscall.Signal, grace time.Duration) error {
 	if err := p.signal(signal); err != nil {
 		return err

@@ -2,9 +2,6 @@ package rabbitmq
 
 import (
 	"context"
-	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"syscall"
 	"time"
@@ -22,7 +19,7 @@ func (i *Instance) startEpmd(ctx context.Context) error {
 	if i.config.EpmdPort != 0 {
 		return nil
 	}
-	program, err := findEpmd()
+	program, err := findErlang("epmd")
 	if err != nil {
 		return err
 	}
@@ -40,17 +37,4 @@ func (i *Instance) startEpmd(ctx context.Context) error {
 // endEpmd stops this folder's epmd, of this run or an earlier one. It knows nothing that would need saving.
 func (i *Instance) endEpmd(ctx context.Context) error {
 	return process.End(ctx, i.pidFile("epmd"), syscall.SIGTERM, time.Second)
-}
-
-func findEpmd() (string, error) {
-	candidates, err := filepath.Glob("/usr/lib/erlang/erts-*/bin/epmd")
-	if err != nil {
-		return "", err
-	}
-	for _, path := range append([]string{"/usr/bin/epmd"}, candidates...) {
-		if info, err := os.Stat(path); err == nil && info.Mode()&0o111 != 0 {
-			return path, nil
-		}
-	}
-	return "", fmt.Errorf("find epmd: neither /usr/bin/epmd nor one below /usr/lib/erlang: reinstall erlang-base")
 }

@@ -33,12 +33,14 @@ func Open(config Config) (*Instance, error) {
 	if err == nil {
 		err = i.folder.Recall(&i.known)
 	}
+	var running *process.Process
 	if err == nil {
-		i.node, err = process.Find(i.pidFile("rabbitmq"))
+		running, err = process.Find(i.pidFile("rabbitmq"))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open RabbitMQ's folder: %w", err)
 	}
+	i.node.Store(running)
 	return i, nil
 }
 
@@ -85,7 +87,12 @@ func find(config Config) (*Instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Instance{config: config, folder: folder}, nil
+	account, err := process.Unprivileged("rabbitmq")
+	if err != nil {
+		// The package is gone, and with it its user; what is left can still be stopped and deleted.
+		account = process.Self()
+	}
+	return &Instance{config: config, folder: folder, account: account}, nil
 }
 
 // settle makes the instance's folder and claims it for this process.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -29,7 +30,8 @@ type Instance struct {
 	account process.Account
 	known   memory
 	lock    *place.Lock
-	node    *process.Process
+	// node is nil while nothing runs. Wait reads it beside the other methods.
+	node atomic.Pointer[process.Process]
 }
 
 // Start runs the node again, with its data, and on its ports where those are still free. See the function [Start].
@@ -71,14 +73,15 @@ func (i *Instance) run(ctx context.Context, broker packages.RabbitMQ) (err error
 	if err := i.startEpmd(ctx); err != nil {
 		return err
 	}
-	i.node, err = process.Start(process.Spec{
+	node, err := process.Start(process.Spec{
 		Name: "RabbitMQ", Path: broker.Server, Env: environment(i.config, i.known, files, erlangPath),
 		Dir: i.folder.Work, Log: i.outputFile(), PidFile: i.pidFile("rabbitmq"), Account: i.account,
 	})
 	if err != nil {
 		return err
 	}
-	if err := i.node.Ready(ctx, i.checks()...); err != nil {
+	i.node.Store(node)
+	if err := node.Ready(ctx, i.checks()...); err != nil {
 		return fmt.Errorf("%w; its log, %s, ends:\n%s", err, i.LogFile(), process.Tail(i.LogFile(), i.outputFile()))
 	}
 	return nil
@@ -86,10 +89,10 @@ func (i *Instance) run(ctx context.Context, broker packages.RabbitMQ) (err error
 
 // Wait returns when the node has ended, by whatever cause, or when ctx is done, with ctx's error.
 func (i *Instance) Wait(ctx context.Context) error {
-	if i.node == nil {
-		return nil
+	if node := i.node.Load(); node != nil {
+		return node.Wait(ctx)
 	}
-	return i.node.Wait(ctx)
+	return nil
 }
 
 // Running reports whether the node's process is there.
@@ -109,12 +112,11 @@ func (i *Instance) Stop(ctx context.Context) error {
 
 // Kill ends the node at once with SIGKILL, as a power cut would; its epmd stays. [Instance.Start] starts it again.
 func (i *Instance) Kill() error {
-	if i.node == nil {
+	node := i.node.Swap(nil)
+	if node == nil {
 		return nil
 	}
-	err := errors.Join(i.node.Kill(), i.lock.Release())
-	i.node = nil
-	if err != nil {
+	if err := errors.Join(node.Kill(), i.lock.Release()); err != nil {
 		return fmt.Errorf("kill RabbitMQ: %w", err)
 	}
 	return nil
@@ -123,9 +125,9 @@ func (i *Instance) Kill() error {
 // end stops whatever of this instance runs and gives the folder up.
 func (i *Instance) end(ctx context.Context, grace time.Duration) error {
 	var err error
-	if i.node != nil {
-		err = i.node.Stop(ctx, syscall.SIGTERM, grace)
-		i.node = nil
+	if node := i.node.Swap(nil); node != nil {
+		i.easeStop(ctx)
+		err = node.Stop(ctx, syscall.SIGTERM, grace)
 	}
 	err = errors.Join(err, i.endEpmd(ctx), i.lock.Release())
 	i.lock = nil
@@ -140,6 +142,9 @@ func (i *Instance) endOrphans(ctx context.Context) error {
 	}
 	if orphan != nil {
 		fmt.Fprintln(i.config.Progress, "stopping the RabbitMQ that an earlier run left running")
+		if i.folder.Recall(&i.known) == nil {
+			i.easeStop(ctx)
+		}
 		if err := orphan.Stop(ctx, syscall.SIGTERM, stopGrace); err != nil {
 			return err
 		}
