@@ -2,3 +2,4 @@ module github.com/cupline/cupline/local
 
 go 1.26.0
 
+require go.uber.org/goleak v1.3.0

@@ -35,13 +35,17 @@ func Ensure(ctx context.Context, progress io.Writer, needs ...Need) error {
 	if err != nil || len(missing) == 0 {
 		return err
 	}
-	command, err := installer(missing)
+	system, err := Recognise()
 	if err != nil {
-		return err
+		return fmt.Errorf("%s is missing; %s (%w)", names(missing), byHand(missing), err)
+	}
+	shell, err := rootShell(system, os.Geteuid() == 0, exec.LookPath)
+	if err != nil {
+		return fmt.Errorf("%s is missing, and %w; %s", names(missing), err, byHand(missing))
 	}
 	fmt.Fprintf(progress, "installing %s (no service is started, no database cluster made)\n", names(missing))
-	if err := install(ctx, progress, command, missing); err != nil {
-		return err
+	if err := install(ctx, progress, shell, "", missing); err != nil {
+		return fmt.Errorf("install %s: %w; %s", names(missing), err, byHand(missing))
 	}
 	left, err := Missing(missing...)
 	if err != nil {
@@ -54,46 +58,41 @@ func Ensure(ctx context.Context, progress io.Writer, needs ...Need) error {
 	return nil
 }
 
-// installer is the command that runs the shell script in its next argument as root.
-func installer(missing []Need) ([]string, error) {
-	system, err := Recognise()
-	if err != nil {
-		return nil, fmt.Errorf("%s is missing; %s (%w)", names(missing), byHand(missing), err)
-	}
+// rootShell is the command that runs the shell script in its next argument as root, or why there is none.
+func rootShell(system System, root bool, find func(string) (string, error)) ([]string, error) {
 	if !system.Supported() {
-		return nil, fmt.Errorf("%s is missing, and packages are installed automatically only on Debian 12 or 13 and "+
-			"Ubuntu 24.04 or later; this is %s; %s", names(missing), system.Name, byHand(missing))
+		return nil, fmt.Errorf("packages are installed automatically only on Debian 12 or 13 and Ubuntu 24.04 or later "+
+			"(this is %s)", system.Name)
 	}
-	if _, err := exec.LookPath("apt-get"); err != nil {
-		return nil, fmt.Errorf("%s is missing and there is no apt-get; %s", names(missing), byHand(missing))
+	if _, err := find("apt-get"); err != nil {
+		return nil, fmt.Errorf("there is no apt-get to install it with (%w)", err)
 	}
-	if os.Geteuid() == 0 {
+	if root {
 		return []string{"/bin/sh", "-c"}, nil
 	}
-	sudo, err := exec.LookPath("sudo")
+	sudo, err := find("sudo")
 	if err != nil {
-		return nil, fmt.Errorf("%s is missing, and installing it needs root: there is no sudo; as root, %s",
-			names(missing), byHand(missing))
+		return nil, fmt.Errorf("installing it needs root or sudo (%w)", err)
 	}
 	return []string{sudo, "/bin/sh", "-c"}, nil
 }
 
-// install runs the script under its own time limit; the script puts back what it changed.
-func install(ctx context.Context, progress io.Writer, command []string, missing []Need) error {
+// install runs the script under its own time limit; the script puts back what it changed below root.
+func install(ctx context.Context, progress io.Writer, shell []string, root string, missing []Need) error {
 	ctx, cancel := context.WithTimeout(ctx, installLimit)
 	defer cancel()
 	var units []string
 	for _, need := range missing {
 		units = append(units, need.Services...)
 	}
-	script := fmt.Sprintf("UNITS='%s'\n%s", strings.Join(units, " "), installScript)
-	arguments := slices.Concat(command[1:], []string{script, "cupline-install"}, packagesOf(missing))
-	cmd := exec.CommandContext(ctx, command[0], arguments...)
+	script := fmt.Sprintf("ROOT='%s'\nUNITS='%s'\n%s", root, strings.Join(units, " "), installScript)
+	arguments := slices.Concat(shell[1:], []string{script, "cupline-install"}, packagesOf(missing))
+	cmd := exec.CommandContext(ctx, shell[0], arguments...)
 	cmd.Stdout, cmd.Stderr = progress, progress
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = finishLimit
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("install %s: %w; %s", names(missing), errors.Join(err, ctx.Err()), byHand(missing))
+		return errors.Join(err, ctx.Err())
 	}
 	return nil
 }

@@ -1,16 +1,18 @@
 # Installs the packages named as arguments with apt-get, as root, and lets none of them start a service or make a
 # database cluster. UNITS (space-separated) are units that a package installed here shall not start at the next boot.
 # What it changes outside the package database is put back however it ends, and after a SIGKILL by its next run.
+# ROOT goes before the paths, for tests; it is empty otherwise.
 set -eu
 
-policy=/usr/sbin/policy-rc.d
-saved=/usr/sbin/policy-rc.d.cupline-saved
-clusters=/etc/postgresql-common/createcluster.d
+policy=$ROOT/usr/sbin/policy-rc.d
+saved=$policy.cupline-saved
+clusters=$ROOT/etc/postgresql-common/createcluster.d
 cluster=$clusters/zz-cupline.conf
 mark='put here by cupline for as long as it installs packages'
 
 # One at a time: a second run must not take the first one's policy for a leftover.
-exec 9>/run/lock/cupline-packages.lock
+mkdir -p "$ROOT/run/lock"
+exec 9>"$ROOT/run/lock/cupline-packages.lock"
 if ! flock -w 900 9; then
 	echo 'another installation by cupline has not ended within 15 minutes' >&2
 	exit 1
@@ -28,7 +30,7 @@ restore() {
 		if ! dpkg -S "$clusters" >/dev/null 2>&1; then
 			rmdir "$clusters" 2>/dev/null || true
 		fi
-		rmdir /etc/postgresql-common 2>/dev/null || true
+		rmdir "$ROOT/etc/postgresql-common" 2>/dev/null || true
 	fi
 }
 
@@ -47,7 +49,16 @@ hold_clusters() {
 }
 
 unit_exists() {
-	[ -e "/lib/systemd/system/$1" ] || [ -e "/usr/lib/systemd/system/$1" ] || [ -e "/etc/systemd/system/$1" ]
+	[ -e "$ROOT/usr/lib/systemd/system/$1" ] || [ -e "$ROOT/lib/systemd/system/$1" ]
+}
+
+# Without systemd the helper notes it for the day when it comes.
+disable() {
+	if command -v systemctl >/dev/null; then
+		systemctl --quiet disable "$1" 9>&-
+	else
+		deb-systemd-helper disable "$1" >/dev/null 9>&-
+	fi
 }
 
 known() {
@@ -80,7 +91,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
 new_units=
-for unit in ${UNITS:-}; do
+for unit in $UNITS; do
 	unit_exists "$unit" || new_units="$new_units $unit"
 done
 
@@ -102,7 +113,7 @@ if ! install_packages "$@"; then
 fi
 
 for unit in $new_units; do
-	if unit_exists "$unit" && command -v systemctl >/dev/null; then
-		systemctl --quiet disable "$unit" 9>&- || echo "could not disable $unit; it will start at the next boot" >&2
+	if unit_exists "$unit" && ! disable "$unit"; then
+		echo "could not disable $unit; it will start at the next boot" >&2
 	fi
 done
