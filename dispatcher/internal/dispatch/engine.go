@@ -1,0 +1,195 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"go.uber.org/zap"
+
+	"github.com/cupline/cupline/schema/envelope"
+	"github.com/cupline/cupline/schema/outcome"
+)
+
+// Devices finds the devices of a command.
+type Devices interface {
+	// Find returns the device, or ErrNoDevice. Other errors are taken as temporary.
+	Find(ctx context.Context, tenant, device string) (Target, error)
+}
+
+// ErrNoDevice tells that the device is not registered (any more).
+var ErrNoDevice = errors.New("no such device")
+
+// Clock tells database time.
+type Clock interface{ Now() time.Time }
+
+// Gate is open while the broker takes messages.
+type Gate interface {
+	WaitReady(ctx context.Context) error
+}
+
+// Config of an Engine.
+type Config struct {
+	// Drivers by name.
+	Drivers map[string]Driver
+	Ledger  Ledger
+	Devices Devices
+	Clock   Clock
+	Gate    Gate
+	// Concurrency is how many commands execute at once. 1 or more.
+	Concurrency int
+	// DeviceLimit and TenantLimit cap those of one device, and of one tenant; past them a
+	// command ends as device_busy. 1 or more.
+	DeviceLimit int
+	TenantLimit int
+	// MaxAnswer is the most bytes of a device's answer.
+	MaxAnswer int
+	Log       *zap.Logger
+	Metrics   *Metrics
+}
+
+// Engine executes commands. It is safe for concurrent use.
+type Engine struct {
+	cfg      Config
+	slots    chan struct{}
+	limits   *limits
+	patience patience
+
+	held        atomic.Int64
+	heldChanged chan struct{} // holds one
+}
+
+// New makes an engine.
+func New(cfg Config) *Engine {
+	return &Engine{
+		cfg:      cfg,
+		slots:    make(chan struct{}, cfg.Concurrency),
+		limits:   newLimits(cfg.DeviceLimit, cfg.TenantLimit),
+		patience: patience{log: cfg.Log},
+
+		heldChanged: make(chan struct{}, 1),
+	}
+}
+
+// Held is how many commands wait, without a slot, for another worker's end.
+func (e *Engine) Held() int { return int(e.held.Load()) }
+
+// HeldChanged gets a value after Held has changed; several changes may be one value.
+func (e *Engine) HeldChanged() <-chan struct{} { return e.heldChanged }
+
+// Run brings one command to its verdict. It may take as long as the method's timeout,
+// twice, and as long as the database or the broker is away.
+//
+// waiting bounds what comes before the command is started: the wait for a slot, for the
+// broker, for another worker's end; when it ends the error is ErrNotStarted. ctx bounds
+// all; when it ends the error is ErrInterrupted.
+func (e *Engine) Run(ctx, waiting context.Context, c *Command) (Verdict, error) {
+	driver, target, letter, err := e.find(waiting, c)
+	if err != nil || letter != nil {
+		return Verdict{Letter: letter}, err
+	}
+	run := &run{command: c, driver: driver, target: target, token: uuid.New()}
+	for {
+		verdict, until, err := e.attempt(ctx, waiting, run)
+		if err != nil || until.IsZero() {
+			return verdict, err
+		}
+		if err := e.hold(waiting, until); err != nil {
+			return Verdict{}, err
+		}
+	}
+}
+
+// run is one command on its way through the engine.
+type run struct {
+	command *Command
+	driver  Driver
+	target  Target
+	// token of this delivery's claim. One token serves for all attempts: only the one who
+	// holds the row has it.
+	token uuid.UUID
+	// again is set once the command may have run before, under another worker.
+	again bool
+}
+
+// find answers what is known without starting anything; a letter when it cannot be run at all.
+func (e *Engine) find(ctx context.Context, c *Command) (Driver, Target, *envelope.Verdict, error) {
+	driver := e.cfg.Drivers[c.Driver]
+	if driver == nil {
+		return nil, Target{}, undeliverable(fmt.Sprintf("no driver %q here", c.Driver)), nil
+	}
+	var target Target
+	var missing bool
+	err := e.patience.until(ctx, "find the device", func() (err error) {
+		target, err = e.cfg.Devices.Find(ctx, c.Tenant, c.Device)
+		missing = errors.Is(err, ErrNoDevice)
+		if missing {
+			return nil
+		}
+		return err
+	})
+	switch {
+	case err != nil:
+		return nil, Target{}, nil, notStarted(err)
+	case missing:
+		return nil, Target{}, undeliverable("the device is not registered"), nil
+	}
+	if err := driver.Check(target); err != nil {
+		return nil, Target{}, undeliverable(err.Error()), nil
+	}
+	return driver, target, nil, nil
+}
+
+func undeliverable(detail string) *envelope.Verdict {
+	return &envelope.Verdict{Reason: outcome.Undeliverable, Detail: detail}
+}
+
+func notStarted(why error) error { return fmt.Errorf("%w: %w", ErrNotStarted, why) }
+
+func interrupted(why error) error { return fmt.Errorf("%w: %w", ErrInterrupted, why) }
+
+// attempt takes a slot, and in it claims and executes the command. A time means that
+// another worker has it: try again then.
+func (e *Engine) attempt(ctx, waiting context.Context, r *run) (Verdict, time.Time, error) {
+	select {
+	case e.slots <- struct{}{}:
+	case <-waiting.Done():
+		return Verdict{}, time.Time{}, notStarted(context.Cause(waiting))
+	}
+	defer func() { <-e.slots }()
+	// A broker with an alarm takes neither the request to the device nor the outcome:
+	// nothing is started that could not be ended.
+	if err := e.cfg.Gate.WaitReady(waiting); err != nil {
+		return Verdict{}, time.Time{}, notStarted(err)
+	}
+	if waiting.Err() != nil {
+		return Verdict{}, time.Time{}, notStarted(context.Cause(waiting))
+	}
+	if r.command.Unledgered {
+		verdict, err := e.execute(ctx, r, e.cfg.Clock.Now())
+		return verdict, time.Time{}, err
+	}
+	return e.claim(ctx, r)
+}
+
+// hold waits, without a slot, until that moment of database time.
+func (e *Engine) hold(waiting context.Context, until time.Time) error {
+	e.countHeld(1)
+	defer e.countHeld(-1)
+	if !sleep(waiting, until.Sub(e.cfg.Clock.Now())) {
+		return notStarted(context.Cause(waiting))
+	}
+	return nil
+}
+
+func (e *Engine) countHeld(n int64) {
+	e.held.Add(n)
+	e.cfg.Metrics.held.Add(float64(n))
+	select {
+	case e.heldChanged <- struct{}{}:
+	default: // told already
+	}
+}

@@ -1,0 +1,59 @@
+package feed
+
+import (
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/cupline/cupline/dispatcher/internal/dispatch"
+)
+
+// Metrics of the feeds. The lane is the feed's own, never what a message says.
+type Metrics struct {
+	outcomes  *prometheus.CounterVec
+	buried    *prometheus.CounterVec
+	forgotten *prometheus.CounterVec
+	adopted   *prometheus.CounterVec
+	returned  *prometheus.CounterVec
+	inFlight  *prometheus.GaugeVec
+	unsent    prometheus.Counter
+}
+
+// NewMetrics registers the feeds' collectors.
+func NewMetrics(registerer prometheus.Registerer) (*Metrics, error) {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
+	m := &Metrics{
+		outcomes:  counter("cupline_outcomes_total", "Outcomes published, confirmed.", "lane", "origin", "reason"),
+		buried:    counter("cupline_buried_total", "Commands given to the recorder, confirmed.", "lane", "reason"),
+		forgotten: counter("cupline_forgotten_total", "Repeated posts whose first copy answers.", "lane"),
+		adopted:   counter("cupline_adopted_total", "Redeliveries of commands that run in this process.", "lane"),
+		returned:  counter("cupline_returned_total", "Deliveries given up unacknowledged, for the broker to deliver again.", "lane"),
+		inFlight: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "cupline_in_flight", Help: "Commands taken and not yet settled."}, []string{"lane"}),
+		unsent: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "cupline_publish_retries_total", Help: "Publishes of outcomes and letters that have to be tried again."}),
+	}
+	err := errors.Join(
+		registerer.Register(m.outcomes), registerer.Register(m.buried), registerer.Register(m.forgotten),
+		registerer.Register(m.adopted), registerer.Register(m.returned), registerer.Register(m.inFlight),
+		registerer.Register(m.unsent),
+	)
+	return m, err
+}
+
+// RecorderLane is the lane label of outcomes that the recorder publishes: it serves all
+// lanes, and the lane that a dead letter names may be anything.
+const RecorderLane = "-"
+
+func (m *Metrics) settled(lane string, v dispatch.Verdict) {
+	switch {
+	case v.Outcome != nil:
+		m.outcomes.WithLabelValues(lane, v.Outcome.Origin, string(v.Outcome.Reason)).Inc()
+	case v.Letter != nil:
+		m.buried.WithLabelValues(lane, string(v.Letter.Reason)).Inc()
+	default:
+		m.forgotten.WithLabelValues(lane).Inc()
+	}
+}
