@@ -4,11 +4,15 @@ go 1.26.0
 
 require (
 	github.com/cupline/cupline/chassis v0.0.0
+	github.com/cupline/cupline/migrations v0.0.0
 	github.com/cupline/cupline/schema v0.0.0
+	github.com/google/go-cmp v0.7.0
 	github.com/google/uuid v1.6.0
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/prometheus/client_golang v1.25.0
+	go.uber.org/goleak v1.3.0
 	go.uber.org/zap v1.28.0
+	pgregory.net/rapid v1.3.0
 )
 
 require (
@@ -17,6 +21,7 @@ require (
 	github.com/jackc/pgpassfile v1.0.0 // indirect
 	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect
 	github.com/jackc/puddle/v2 v2.2.3 // indirect
+	github.com/kylelemons/godebug v1.1.0 // indirect
 	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
 	github.com/prometheus/client_model v0.6.3 // indirect
 	github.com/prometheus/common v0.72.0 // indirect
@@ -30,5 +35,6 @@ require (
 
 replace (
 	github.com/cupline/cupline/chassis => ../chassis
+	github.com/cupline/cupline/migrations => ../migrations
 	github.com/cupline/cupline/schema => ../schema
 )

@@ -1,10 +1,41 @@
 package ledger
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // Metrics of a Writer.
-type Metrics struct{}
+type Metrics struct {
+	size    prometheus.Histogram
+	seconds prometheus.Histogram
+	refused prometheus.Counter
+}
 
-// NewMetrics registers cupline_ledger_batch_size (operations), cupline_ledger_batch_seconds and
-// cupline_ledger_refused_total.
-func NewMetrics(registerer prometheus.Registerer) *Metrics { return &Metrics{} }
+// NewMetrics makes cupline_ledger_batch_size (operations), cupline_ledger_batch_seconds and
+// cupline_ledger_refused_total, and registers them; a nil registerer leaves them unregistered.
+func NewMetrics(registerer prometheus.Registerer) *Metrics {
+	m := &Metrics{
+		size: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "cupline_ledger_batch_size", Help: "Operations in one transaction.",
+			Buckets: prometheus.ExponentialBuckets(1, 2, 9),
+		}),
+		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "cupline_ledger_batch_seconds", Help: "From sending a batch to its commit, connecting included.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14),
+		}),
+		refused: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "cupline_ledger_refused_total", Help: "Rows that the database refused for their data.",
+		}),
+	}
+	if registerer != nil {
+		registerer.MustRegister(m.size, m.seconds, m.refused)
+	}
+	return m
+}
+
+func (m *Metrics) observe(size int, took time.Duration) {
+	m.size.Observe(float64(size))
+	m.seconds.Observe(took.Seconds())
+}
