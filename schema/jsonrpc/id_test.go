@@ -70,7 +70,7 @@ func FuzzParseID(f *testing.F) {
 	f.Add([]byte(`-0`), []byte(`0`))
 	f.Add([]byte(`"\ud800"`), []byte(`"\ufffd"`))
 	f.Fuzz(func(t *testing.T, one, other []byte) {
-		if check(one) != nil || check(other) != nil {
+		if CheckJSON(one) != nil || CheckJSON(other) != nil {
 			return
 		}
 		a, errA := ParseID(trim(one))

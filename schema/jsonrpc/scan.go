@@ -20,6 +20,14 @@ func (e *SyntaxError) Error() string {
 	return fmt.Sprintf("byte %d: %s", e.Offset, e.Reason)
 }
 
+// CheckJSON holds b to be one JSON text (RFC 8259) in UTF-8, nested no deeper than MaxDepth.
+// Its error is a *SyntaxError.
+func CheckJSON(b []byte) error {
+	s := &scanner{b: b}
+	_, err := s.whole(s.value)
+	return err
+}
+
 // span is a half-open range of bytes.
 type span struct{ from, to int }
 

@@ -8,13 +8,6 @@ import (
 	"unicode/utf8"
 )
 
-// check runs the scanner over one whole value, as every parser here does.
-func check(b []byte) error {
-	s := &scanner{b: b}
-	_, err := s.whole(s.value)
-	return err
-}
-
 func TestScannerTakesJSON(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
@@ -22,7 +15,7 @@ func TestScannerTakesJSON(t *testing.T) {
 		" \t\r\n[ 1 , 2 ] \n", `{"a":{"b":[{},[],""]}}`, `"\"\\\/\b\f\n\r\t\u00e9"`, `"\ud83d\ude00"`, `"é😀"`, "\"\x7f\"",
 		`{"a":1,"a":2}`, strings.Repeat("[", MaxDepth) + strings.Repeat("]", MaxDepth),
 	} {
-		if err := check([]byte(text)); err != nil {
+		if err := CheckJSON([]byte(text)); err != nil {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
@@ -75,7 +68,7 @@ func TestScannerNamesTheByte(t *testing.T) {
 		{strings.Repeat("[", MaxDepth+1), MaxDepth, "nested deeper than 64"},
 	} {
 		var syntax *SyntaxError
-		if err := check([]byte(c.text)); !errors.As(err, &syntax) {
+		if err := CheckJSON([]byte(c.text)); !errors.As(err, &syntax) {
 			t.Errorf("%q: got %v, want a SyntaxError", c.text, err)
 		} else if syntax.Offset != c.offset || syntax.Reason != c.reason {
 			t.Errorf("%q: got byte %d: %s\nwant byte %d: %s", c.text, syntax.Offset, syntax.Reason, c.offset, c.reason)
@@ -93,7 +86,7 @@ func FuzzScanner(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		err := check(b)
+		err := CheckJSON(b)
 		want := json.Valid(b) && utf8.Valid(b) && depth(b) <= MaxDepth
 		if (err == nil) != want {
 			t.Fatalf("%q: scanner says %v, encoding/json with UTF-8 and depth says %v", b, err, want)
