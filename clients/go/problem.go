@@ -27,40 +27,54 @@ var (
 	ErrUnauthorized = errors.New("not authorized")
 )
 
-// Problem is the platform's answer to a request that it did not accept (RFC 9457).
+// Problem is the platform's answer to a request that it did not accept (RFC 9457, with the
+// members that openapi.yaml adds).
 type Problem struct {
-	// Status is the HTTP status; 0 for an item of a batch that has none of its own.
+	// Status is the HTTP status.
 	Status int `json:"status"`
-	// Type is a URI, or a word, that names the kind of problem; it may be empty.
-	Type   string `json:"type"`
+	// Code is the closed word for what is wrong, such as queue_full; empty when something in
+	// between answered, not the platform.
+	Code   string `json:"code"`
 	Title  string `json:"title"`
 	Detail string `json:"detail"`
 	// ID is the command's id as the client wrote it, when it could be read.
 	ID json.RawMessage `json:"id,omitempty"`
+	// CommandID is the platform's, where it had made one: for in_doubt.
+	CommandID string `json:"command_id,omitempty"`
+	// Field is the member, header or parameter that is meant.
+	Field string `json:"field,omitempty"`
+	// Offset is the byte at which the body stops being JSON, Index the item of a batch, from 0.
+	Offset *int64 `json:"offset,omitempty"`
+	Index  *int   `json:"index,omitempty"`
+	// Problems lists every problem found, where there can be several.
+	Problems []string `json:"problems,omitempty"`
+	// Items says what became of each item, where no item of a batch was accepted.
+	Items []Item `json:"items,omitempty"`
 	// RetryAfter is when to try again at the earliest; 0 when nothing was said.
 	RetryAfter time.Duration `json:"-"`
 	// InDoubt tells that the platform may have accepted the command all the same.
 	InDoubt bool `json:"-"`
 }
 
-// Error is the title and the detail.
+// Error says what is wrong in words, with all that helps to find it.
 func (p *Problem) Error() string {
-	var b strings.Builder
-	if p.Status != 0 {
-		fmt.Fprintf(&b, "%d ", p.Status)
+	text := p.Title
+	if text == "" {
+		text = strconv.Itoa(p.Status) + " " + http.StatusText(p.Status)
 	}
-	switch {
-	case p.Title != "":
-		b.WriteString(p.Title)
-	case p.Status != 0:
-		b.WriteString(http.StatusText(p.Status))
-	default:
-		b.WriteString("refused")
+	if p.Index != nil {
+		text += fmt.Sprintf(", item %d", *p.Index)
 	}
 	if p.Detail != "" {
-		b.WriteString(": " + p.Detail)
+		text += ": " + p.Detail
 	}
-	return b.String()
+	if len(p.Problems) > 0 {
+		text += ": " + strings.Join(p.Problems, "; ")
+	}
+	if p.Code != "" {
+		text += fmt.Sprintf(" (%d %s)", p.Status, p.Code)
+	}
+	return text
 }
 
 // Is tells which of the package's errors the problem is.

@@ -81,7 +81,7 @@ func TestAnswersAreRefusalsOrDoubts(t *testing.T) {
 			w.Header().Set("Retry-After", "7")
 			w.Header().Set("Location", "/elsewhere")
 			w.WriteHeader(c.status)
-			_, _ = w.Write([]byte(`{"title":"T","detail":"D","type":"u","id":"c-42"}`))
+			_, _ = w.Write([]byte(`{"title":"T","detail":"D","code":"u","id":"c-42"}`))
 		}
 		_, err := p.client(t).Send(t.Context(), "lamp-1", "echo", nil, cupline.SendOptions{})
 		var problem *cupline.Problem
@@ -92,7 +92,7 @@ func TestAnswersAreRefusalsOrDoubts(t *testing.T) {
 		if errors.Is(err, cupline.ErrInDoubt) != c.inDoubt || errors.Is(err, cupline.ErrRefused) == c.inDoubt {
 			t.Errorf("%d %s: in doubt is %t", c.status, c.kind, !c.inDoubt)
 		}
-		if c.kind == said && (problem.Detail != "D" || string(problem.ID) != `"c-42"` || problem.Type != "u") {
+		if c.kind == said && (problem.Detail != "D" || string(problem.ID) != `"c-42"` || problem.Code != "u") {
 			t.Errorf("%d: the problem reads as %+v", c.status, problem)
 		}
 	}
