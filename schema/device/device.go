@@ -7,7 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/cupline/cupline/schema/jsonrpc"
@@ -107,11 +111,13 @@ func (t Type) Check() error {
 	if len(t.Methods) > MaxMethods {
 		problems = append(problems, fmt.Errorf("methods: must be at most %d", MaxMethods))
 	}
-	for name, m := range t.Methods {
-		if n := utf8.RuneCountInString(name); n == 0 || n > jsonrpc.MaxMethodCharacters {
-			problems = append(problems, fmt.Errorf("methods: names of 1 to %d characters", jsonrpc.MaxMethodCharacters))
+	for _, name := range slices.Sorted(maps.Keys(t.Methods)) {
+		n := utf8.RuneCountInString(name)
+		if n == 0 || n > jsonrpc.MaxMethodCharacters || strings.ContainsFunc(name, unicode.IsControl) {
+			problems = append(problems, fmt.Errorf("methods: names of 1 to %d characters, without control characters", jsonrpc.MaxMethodCharacters))
+			continue
 		}
-		problems = append(problems, m.check("methods."+name))
+		problems = append(problems, t.Methods[name].check("methods."+name))
 	}
 	return errors.Join(problems...)
 }

@@ -42,6 +42,7 @@ func TestTypeCheck(t *testing.T) {
 		{func(x *Type) { x.Driver = "a/b" }, `driver "a/b": must be`},
 		{func(x *Type) { x.Methods[""] = Method{} }, "methods: names of 1 to 128 characters"},
 		{func(x *Type) { x.Methods[strings.Repeat("é", 129)] = Method{} }, "methods: names of 1 to 128 characters"},
+		{func(x *Type) { x.Methods["a\nb"] = Method{} }, "methods: names of 1 to 128 characters, without control"},
 		{func(x *Type) { x.Methods["m"] = Method{Timeout: -1} }, "methods.m.timeout: must be 10ms to 20m0s"},
 		{func(x *Type) { x.Methods["m"] = Method{Timeout: Duration(MaxTimeout + 1)} }, "methods.m.timeout: must be"},
 		{func(x *Type) { x.Methods["m"] = Method{TTL: Duration(time.Microsecond)} }, "methods.m.ttl: must be 1ms to 24h0m0s"},
