@@ -9,9 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/cupline/cupline/schema/jsonrpc"
@@ -112,9 +110,8 @@ func (t Type) Check() error {
 		problems = append(problems, fmt.Errorf("methods: must be at most %d", MaxMethods))
 	}
 	for _, name := range slices.Sorted(maps.Keys(t.Methods)) {
-		n := utf8.RuneCountInString(name)
-		if n == 0 || n > jsonrpc.MaxMethodCharacters || strings.ContainsFunc(name, unicode.IsControl) {
-			problems = append(problems, fmt.Errorf("methods: names of 1 to %d characters, without control characters", jsonrpc.MaxMethodCharacters))
+		if err := jsonrpc.CheckMethod(name); err != nil {
+			problems = append(problems, fmt.Errorf("methods: the name %.40q %w", name, err))
 			continue
 		}
 		problems = append(problems, t.Methods[name].check("methods."+name))

@@ -1,6 +1,7 @@
 package jsonrpc
 
 import (
+	"errors"
 	"fmt"
 	"unicode/utf8"
 )
@@ -226,15 +227,23 @@ func methodName(raw []byte) (string, error) {
 	if err != nil {
 		return "", &FieldError{"method", err.Error()}
 	}
+	if err := CheckMethod(name); err != nil {
+		return "", &FieldError{"method", err.Error()}
+	}
+	return name, nil
+}
+
+// CheckMethod holds the name of a method to its rule; the error says the rule.
+func CheckMethod(name string) error {
 	if n := utf8.RuneCountInString(name); n == 0 || n > MaxMethodCharacters {
-		return "", &FieldError{"method", fmt.Sprintf("must be 1 to %d characters", MaxMethodCharacters)}
+		return fmt.Errorf("must be 1 to %d characters", MaxMethodCharacters)
 	}
 	for _, r := range name {
 		if r < 0x20 || r == 0x7f {
-			return "", &FieldError{"method", "must not have control characters"}
+			return errors.New("must not have control characters")
 		}
 	}
-	return name, nil
+	return nil
 }
 
 // WithID returns the request's bytes with another id in place of the client's own; a
