@@ -79,7 +79,8 @@ func readVersions(ctx context.Context, conn *pgx.Conn) ([]version, error) {
 		return nil, fmt.Errorf("read the versions: %w", err)
 	}
 	versions, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (v version, err error) {
-		return v, row.Scan(&v.number, &v.name, &v.checksum, &v.applied)
+		err = row.Scan(&v.number, &v.name, &v.checksum, &v.applied)
+		return v, err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read the versions: %w", err)

@@ -3,13 +3,16 @@ package audit
 
 import (
 	"context"
-	"errors"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype/zeronull"
 
 	"github.com/cupline/cupline/chassis/postgres"
+	"github.com/cupline/cupline/store"
 )
 
 // Stages at which an entry is written.
@@ -58,15 +61,53 @@ type Trail struct{ pool *postgres.Pool }
 // New makes a trail on the pool.
 func New(pool *postgres.Pool) *Trail { return &Trail{pool: pool} }
 
-var errSoon = errors.New("not there yet")
+const insertSQL = `insert into audit_trail
+	(tenant, at, stage, action, actor, reason, client, id, command_id, device, method, lane, detail)
+	values ($1, coalesce($2, clock_timestamp()), $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`
 
 // Append writes entries in one transaction.
-func (t *Trail) Append(ctx context.Context, entries ...Entry) error { return errSoon }
+func (t *Trail) Append(ctx context.Context, entries ...Entry) error {
+	var batch pgx.Batch
+	Queue(&batch, entries...)
+	return store.Fault("append to the audit trail", t.pool.SendBatch(ctx, &batch).Close())
+}
 
 // Queue adds the writing of entries to a batch, so that they go in with what they tell of.
-func Queue(batch *pgx.Batch, entries ...Entry) {}
+func Queue(batch *pgx.Batch, entries ...Entry) {
+	for _, e := range entries {
+		batch.Queue(insertSQL, Text(e.Tenant, MaxDetail), zeronull.Timestamptz(e.At), Text(e.Stage, MaxDetail),
+			Text(e.Action, MaxDetail), Text(e.Actor, MaxDetail), Text(e.Reason, MaxDetail), Text(e.Client, MaxDetail), e.ID,
+			zeronull.UUID(e.CommandID), Text(e.Device, MaxDetail), Text(e.Method, MaxDetail), Text(e.Lane, MaxDetail),
+			Text(e.Detail, MaxDetail))
+	}
+}
+
+// Text makes any string one that Postgres takes, of at most limit bytes: what is no UTF-8, and
+// NUL, becomes U+FFFD.
+func Text(s string, limit int) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	s = strings.ReplaceAll(s, "\x00", "\uFFFD")
+	if len(s) <= limit {
+		return s
+	}
+	for limit > 0 && !utf8.RuneStart(s[limit]) {
+		limit--
+	}
+	return s[:limit]
+}
 
 // List returns up to limit entries of a tenant from that time on, oldest first.
 func (t *Trail) List(ctx context.Context, tenant string, from time.Time, limit int) ([]Entry, error) {
-	return nil, errSoon
+	rows, err := t.pool.Query(ctx, `select tenant, at, seq, stage, action, actor, reason, client, id, command_id,
+		device, method, lane, detail from audit_trail where tenant = $1 and at >= $2 order by at, seq limit $3`, tenant, from, limit)
+	if err != nil {
+		return nil, store.Fault("read the audit trail", err)
+	}
+	entries, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (e Entry, err error) {
+		err = row.Scan(&e.Tenant, &e.At, &e.Seq, &e.Stage, &e.Action, &e.Actor, &e.Reason, &e.Client, &e.ID,
+			(*zeronull.UUID)(&e.CommandID), &e.Device, &e.Method, &e.Lane, &e.Detail)
+		e.At = e.At.UTC()
+		return e, err
+	})
+	return entries, store.Fault("read the audit trail", err)
 }

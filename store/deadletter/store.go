@@ -2,49 +2,22 @@ package deadletter
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
+	"math"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype/zeronull"
 
 	"github.com/cupline/cupline/chassis/postgres"
+	"github.com/cupline/cupline/schema/outcome"
+	"github.com/cupline/cupline/schema/topology"
+	"github.com/cupline/cupline/store"
 	"github.com/cupline/cupline/store/audit"
-	"github.com/cupline/cupline/store/ledger"
 )
-
-// Resolution is what the caller wants done about a dead command, given what the ledger says.
-type Resolution struct {
-	// Hold, when positive, means that nothing is written now: come back after that long.
-	Hold time.Duration
-	// Letter to keep; nil for none. One that is there already, by (tenant, command id) or else by
-	// (tenant, digest), is not written again, and Audit neither: they went in together.
-	Letter *Letter
-	// Audit entries to append.
-	Audit []audit.Entry
-	// Decide, when not nil, sets the outcome: of the open row of that command id, or, when there was no
-	// row, of a new one made of Claim, which then was never started.
-	Decide *ledger.Decision
-	// Claim describes the command for a row that is inserted decided; Token stays uuid.Nil.
-	Claim ledger.Claim
-}
-
-// Settled is what a settlement came to.
-type Settled struct {
-	// Hold is the Resolution's; when positive nothing was written.
-	Hold time.Duration
-	// Row as it stands after the settlement; nil when there is none.
-	Row *ledger.Row
-	// Decided is true when this settlement set the outcome.
-	Decided bool
-	// LetterID of the letter, new or found; uuid.Nil when there is none.
-	LetterID uuid.UUID
-	// Again is true when the letter was already there: a redelivery.
-	Again bool
-}
-
-// ErrContended says that claims kept coming between the look into the ledger and the
-// write. It is an store.ErrUnavailable: call again.
-var ErrContended = errors.New("the ledger row kept changing")
 
 // ErrNotFound says that there is no such letter.
 var ErrNotFound = errors.New("no such dead letter")
@@ -55,32 +28,136 @@ type Store struct{ pool *postgres.Pool }
 // New makes a store on the pool.
 func New(pool *postgres.Pool) *Store { return &Store{pool: pool} }
 
-var errSoon = errors.New("not there yet")
+// maxText is the most bytes kept of a text that had to be made storable.
+const maxText = 512
 
-// Settle ends one command in one transaction: it locks the ledger row of key, asks decide what
-// that row means (nil: there is none), and writes the Resolution. decide must be pure: it is
-// called again when a claim came in between. An empty key.Tenant or key.ID means a message that names no
-// command: there is no row then, and Decide must be nil.
-//
-// Settle may be called again after any error, and for a message that was settled before.
-func (s *Store) Settle(ctx context.Context, key ledger.Key, decide func(row *ledger.Row) Resolution) (Settled, error) {
-	return Settled{}, errSoon
+const (
+	insertSQL = `insert into dead_letters (tenant, letter_id, identity, command_id, client, device, device_type, method, lane,
+		id, redrive, redrive_of, reason, executed, detail, state, payload, properties, headers, deaths, outcome, digest, died_at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
+		coalesce($23, clock_timestamp())) on conflict (tenant, identity) do nothing`
+	// Another statement, so that it sees the letter that the insert met.
+	insertedSQL = `select letter_id from dead_letters where tenant = $1 and identity = $2`
+
+	summaryColumns = `tenant, letter_id, command_id, client, device, device_type, method, lane, id, redrive, redrive_of,
+		reason, executed, detail, state, digest, died_at`
+)
+
+// prepared is the letter as it is written.
+func (l Letter) prepared() (Letter, error) {
+	if l.Redrive < 0 || l.Redrive > math.MaxInt32 {
+		return Letter{}, fmt.Errorf("redrive %d: %w", l.Redrive, store.ErrRefused)
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return Letter{}, fmt.Errorf("make a letter's id: %w", err)
+	}
+	l.LetterID = id
+	l.Detail = audit.Text(l.Detail, audit.MaxDetail)
+	if l.State == "" {
+		l.State = Open
+	}
+	for _, b := range []*[]byte{&l.Payload, &l.Properties, &l.Headers, &l.Deaths} {
+		if *b == nil {
+			*b = []byte{}
+		}
+	}
+	if l.Digest == [32]byte{} {
+		l.Digest = sha256.Sum256(l.Payload)
+	}
+	return l, nil
+}
+
+// identity is what makes a letter the same one when it is delivered again.
+func (l *Letter) identity() []byte {
+	if l.CommandID != uuid.Nil && l.Reason != string(outcome.Unrecordable) {
+		return l.CommandID[:]
+	}
+	return l.Digest[:]
+}
+
+// queue writes the letter; then is called with its id, or with that of the one that was there before.
+func (l *Letter) queue(b *pgx.Batch, then func(id uuid.UUID, again bool)) {
+	b.Queue(insertSQL, l.Tenant, [16]byte(l.LetterID), l.identity(), zeronull.UUID(l.CommandID), l.Client, l.Device, l.DeviceType,
+		l.Method, l.Lane, l.ID, l.Redrive, zeronull.UUID(l.RedriveOf), l.Reason, l.Executed, l.Detail, l.State,
+		l.Payload, l.Properties, l.Headers, l.Deaths, l.Outcome, l.Digest[:], zeronull.Timestamptz(l.DiedAt))
+	b.Queue(insertedSQL, l.Tenant, l.identity()).QueryRow(func(row pgx.Row) error {
+		var id uuid.UUID
+		switch err := row.Scan((*[16]byte)(&id)); {
+		case errors.Is(err, pgx.ErrNoRows): // the one that was met is gone by now
+			return errAnew
+		case err != nil:
+			return err
+		}
+		then(id, id != l.LetterID)
+		return nil
+	})
 }
 
 // Park keeps a message that cannot be kept as a letter: under topology.SystemTenant, with every
 // text made storable, reason "unrecordable". It never refuses a letter for its data. The whole
-// message's digest tells one from another; again is true when it is there already.
+// message's digest tells one from another; again is true when it is there already, and then entries are not written.
 func (s *Store) Park(ctx context.Context, letter Letter, entries ...audit.Entry) (letterID uuid.UUID, again bool, err error) {
-	return uuid.Nil, false, errSoon
+	letter.Tenant = topology.SystemTenant
+	letter.Reason = string(outcome.Unrecordable)
+	letter.Redrive = max(0, min(letter.Redrive, math.MaxInt32))
+	letter.State = Open
+	for _, text := range []*string{&letter.Client, &letter.Device, &letter.DeviceType, &letter.Method, &letter.Lane, &letter.Executed} {
+		*text = audit.Text(*text, maxText)
+	}
+	letter, err = letter.prepared()
+	if err != nil {
+		return uuid.Nil, false, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, settleLimit)
+	defer cancel()
+	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		var batch pgx.Batch
+		letter.queue(&batch, func(id uuid.UUID, found bool) { letterID, again = id, found })
+		if err := tx.SendBatch(ctx, &batch).Close(); err != nil || again {
+			return err
+		}
+		var trail pgx.Batch
+		audit.Queue(&trail, entries...)
+		return tx.SendBatch(ctx, &trail).Close()
+	})
+	return letterID, again, store.Fault("park a message", err)
 }
 
 // Get returns one letter whole, or ErrNotFound.
 func (s *Store) Get(ctx context.Context, tenant string, letterID uuid.UUID) (Letter, error) {
-	return Letter{}, errSoon
+	var l Letter
+	row := s.pool.QueryRow(ctx, `select `+summaryColumns+`, payload, properties, headers, deaths, outcome
+		from dead_letters where tenant = $1 and letter_id = $2`, tenant, [16]byte(letterID))
+	err := l.scan(row, &l.Payload, &l.Properties, &l.Headers, &l.Deaths, &l.Outcome)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Letter{}, ErrNotFound
+	}
+	return l, store.Fault("read a dead letter", err)
 }
 
 // List returns up to limit letters of a tenant, newest first, that died before that time
 // (zero: all). Payload, Properties, Headers, Deaths and Outcome are left out.
 func (s *Store) List(ctx context.Context, tenant string, before time.Time, limit int) ([]Letter, error) {
-	return nil, errSoon
+	rows, err := s.pool.Query(ctx, `select `+summaryColumns+` from dead_letters
+		where tenant = $1 and died_at < coalesce($2::timestamptz, 'infinity') order by died_at desc, letter_id desc limit $3`,
+		tenant, zeronull.Timestamptz(before), limit)
+	if err != nil {
+		return nil, store.Fault("list dead letters", err)
+	}
+	letters, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (l Letter, err error) {
+		err = l.scan(row)
+		return l, err
+	})
+	return letters, store.Fault("list dead letters", err)
+}
+
+func (l *Letter) scan(from pgx.Row, more ...any) error {
+	var digest []byte
+	err := from.Scan(append([]any{&l.Tenant, (*[16]byte)(&l.LetterID), (*zeronull.UUID)(&l.CommandID), &l.Client, &l.Device,
+		&l.DeviceType, &l.Method, &l.Lane, &l.ID, &l.Redrive, (*zeronull.UUID)(&l.RedriveOf), &l.Reason, &l.Executed, &l.Detail,
+		&l.State, &digest, &l.DiedAt}, more...)...)
+	copy(l.Digest[:], digest)
+	l.DiedAt = l.DiedAt.UTC()
+	return err
 }

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"context"
 	"errors"
 	"time"
 
@@ -63,16 +62,10 @@ func (k *Key) queueSelect(b *pgx.Batch) { b.Queue(selectSQL, k.Tenant, k.Client,
 // does it in the order of their command ids.
 func QueueDelivered(b *pgx.Batch, mark DeliveredMark) { mark.queue(b) }
 
-// Lock reads the row of that key inside of a transaction and locks it; nil when there is none.
-func Lock(ctx context.Context, tx pgx.Tx, key Key) (*Row, error) {
-	row, err := scan(tx.QueryRow(ctx, selectSQL+` for update`, key.Tenant, key.Client, key.ID, key.Redrive))
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return &row, nil
+// QueueLock reads the row of that key inside of a transaction and locks it. then is called
+// with it, or nil when there is none.
+func QueueLock(b *pgx.Batch, key Key, then func(*Row)) {
+	b.Queue(selectSQL+` for update`, key.Tenant, key.Client, key.ID, key.Redrive).QueryRow(optional(then))
 }
 
 // QueueDecision adds a decision about a locked row to a transaction's batch. then is called with

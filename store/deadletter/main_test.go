@@ -1,0 +1,9 @@
+package deadletter_test
+
+import (
+	"testing"
+
+	"github.com/cupline/cupline/store/internal/storetest"
+)
+
+func TestMain(m *testing.M) { storetest.Main(m) }
