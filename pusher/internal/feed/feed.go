@@ -1,0 +1,211 @@
+// Package feed leads what the broker delivers for this pusher's slot to the hub, and is
+// the only code that acknowledges it: each delivery once its outcome was acked by a client
+// and that was noted, or was refused and so goes to the mailbox.
+package feed
+
+import (
+	"context"
+	"sync"
+
+	"go.uber.org/zap"
+
+	"github.com/cupline/cupline/chassis/broker"
+	"github.com/cupline/cupline/pusher/internal/hub"
+	"github.com/cupline/cupline/pusher/internal/session"
+	"github.com/cupline/cupline/schema/envelope"
+	"github.com/cupline/cupline/schema/jsonrpc"
+	"github.com/cupline/cupline/schema/push"
+	"github.com/cupline/cupline/schema/topology"
+)
+
+// Hub is what deliveries are led to.
+type Hub interface {
+	Deliver(it *session.Item)
+	Announced(key hub.Key)
+	Released(key hub.Key, sessionID string)
+}
+
+// Observer counts; it never blocks.
+type Observer interface {
+	// Refused outcomes went to the mailbox.
+	Refused(cause session.Cause)
+	// InFlight changes with what is delivered and not settled.
+	InFlight(change int)
+}
+
+// Malformed is the cause of refusing what is no outcome; the mailbox writer records it.
+const Malformed session.Cause = "malformed"
+
+// Config of a feed. All fields are required.
+type Config struct {
+	Queue string
+	// Prefetch is the most deliveries not settled. Past half of it the oldest go to the mailbox.
+	Prefetch int
+	Hub      Hub
+	// Ledger notes plain acks, Mailbox those of outcomes that may lie in the mailbox, too.
+	Ledger, Mailbox *Receipts
+	Observer        Observer
+	Log             *zap.Logger
+}
+
+// Feed consumes one queue.
+type Feed struct {
+	cfg      Config
+	consumer *broker.Consumer
+
+	mu    sync.Mutex // guards the list of unsettled deliveries, oldest first
+	root  delivery
+	count int
+}
+
+// New makes a feed and registers its consumer on link, behind the steps of NewSlot.
+func New(link *broker.Link, cfg Config) *Feed {
+	f := &Feed{cfg: cfg}
+	f.root.prev, f.root.next = &f.root, &f.root
+	f.consumer = broker.NewConsumer(link, broker.ConsumerConfig{Queue: cfg.Queue, Prefetch: cfg.Prefetch, Handle: f.handle})
+	return f
+}
+
+// Drain ends consuming once everything that was delivered is settled.
+func (f *Feed) Drain(ctx context.Context) error { return f.consumer.Drain(ctx) }
+
+func (f *Feed) handle(_ context.Context, d *broker.Delivery) {
+	switch d.Type {
+	case envelope.TypeAnnounce:
+		if key, ok := clientOf(d); ok {
+			f.cfg.Hub.Announced(key)
+		}
+		d.Ack()
+	case envelope.TypeRelease:
+		if key, ok := clientOf(d); ok {
+			f.cfg.Hub.Released(key, envelope.ReleasedSession(&d.Message))
+		}
+		d.Ack()
+	default:
+		f.outcome(d)
+	}
+}
+
+func clientOf(d *broker.Delivery) (hub.Key, bool) {
+	tenant, client, ok := topology.ParseReplyKey(d.Key)
+	return hub.Key{Tenant: tenant, Client: client}, ok
+}
+
+func (f *Feed) outcome(b *broker.Delivery) {
+	d := &delivery{Delivery: b, feed: f}
+	it := session.NewLive(d)
+	if err := fill(it, b); err != nil {
+		f.cfg.Log.Warn("not an outcome; it is led to the mailbox writer, which records it",
+			zap.String("key", b.Key), zap.String("message_id", b.ID), zap.Error(err))
+		f.cfg.Observer.Refused(Malformed)
+		b.Reject()
+		return
+	}
+	f.add(d, it)
+	f.cfg.Hub.Deliver(it)
+	f.relieve()
+}
+
+// fill reads an outcome into an item.
+func fill(it *session.Item, b *broker.Delivery) error {
+	o, err := envelope.ParseOutcome(&b.Message)
+	if err != nil {
+		return err
+	}
+	response, err := jsonrpc.ParseResponse(o.Body)
+	if err != nil {
+		return err
+	}
+	body, err := jsonrpc.OneLine(response.Body, len(response.Body))
+	if err != nil {
+		return err
+	}
+	it.ID, it.Tenant, it.Client, it.Lane, it.Accepted = o.CommandID, o.Tenant, o.Client, o.Lane, o.Accepted
+	it.Redelivered = b.Redelivered
+	it.Outcome = push.Outcome{
+		ID: response.ID, CommandID: b.ID, Redrive: o.Redrive, Device: o.Device, Method: o.Method,
+		At: o.At, Origin: o.Origin, Response: body,
+	}
+	return nil
+}
+
+func (f *Feed) add(d *delivery, it *session.Item) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	d.item = it
+	d.prev, d.next = f.root.prev, &f.root
+	f.root.prev.next, f.root.prev = d, d
+	f.count++
+	f.cfg.Observer.InFlight(1)
+}
+
+func (f *Feed) remove(d *delivery) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if d.next == nil {
+		return
+	}
+	d.prev.next, d.next.prev = d.next, d.prev
+	d.prev, d.next = nil, nil
+	f.count--
+	f.cfg.Observer.InFlight(-1)
+}
+
+// relieve sends the oldest outcomes to the mailbox while more than half of the prefetch
+// waits for acks: those who ack must not wait behind those who do not.
+func (f *Feed) relieve() {
+	for {
+		f.mu.Lock()
+		d, crowded := f.root.next, 2*f.count > f.cfg.Prefetch
+		f.mu.Unlock()
+		if !crowded {
+			return
+		}
+		d.item.Evict(session.Crowded)
+		// Evict does nothing to what is being settled this moment.
+		f.remove(d)
+	}
+}
+
+// delivery is one outcome that waits for its verdict. It implements session.Live.
+type delivery struct {
+	*broker.Delivery
+	feed       *Feed
+	item       *session.Item
+	prev, next *delivery
+}
+
+// Acked notes the client's ack, and then acks.
+func (d *delivery) Acked(it *session.Item, doubtful bool) {
+	d.feed.remove(d)
+	receipts := d.feed.cfg.Ledger
+	if doubtful {
+		receipts = d.feed.cfg.Mailbox
+	}
+	receipts.add(receipt{Mark: markOf(it), delivery: d.Delivery})
+}
+
+// Covered acks: another copy is on its way.
+func (d *delivery) Covered(*session.Item) {
+	d.feed.remove(d)
+	d.Ack()
+}
+
+// Refused rejects: the broker leads it to the mailbox.
+func (d *delivery) Refused(_ *session.Item, cause session.Cause) {
+	d.feed.remove(d)
+	if !d.Lost() {
+		d.feed.cfg.Observer.Refused(cause)
+	}
+	d.Reject()
+}
+
+// Lost reports that the broker took it back.
+func (d *delivery) Lost() bool {
+	select {
+	case <-d.Delivery.Lost():
+		return true
+	default:
+		return false
+	}
+}

@@ -1,0 +1,151 @@
+package session
+
+import (
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/cupline/cupline/schema/push"
+)
+
+// Cause is why a live outcome was not taken or not acked, and goes to the mailbox.
+type Cause string
+
+// The causes; Taken is none.
+const (
+	Taken Cause = ""
+	// UnknownClient: nobody here has that client; the binding is stale.
+	UnknownClient Cause = "unknown_client"
+	// NotConnected: the client's sockets are gone, its place is kept for a while.
+	NotConnected Cause = "not_connected"
+	// Lagging: the session reads from the mailbox first.
+	Lagging Cause = "lagging"
+	// WindowFull: the session just went over to lagging.
+	WindowFull Cause = "window_full"
+	// Unacked: sent, and not acked in time.
+	Unacked Cause = "unacked"
+	// SocketLost: sent, and the session ended before its ack.
+	SocketLost Cause = "socket_lost"
+	// Crowded: the oldest of more unacked outcomes than this process wants to hold.
+	Crowded Cause = "crowded"
+)
+
+// Live is the broker's delivery of an outcome, which waits for one verdict. Exactly one of
+// Acked, Covered and Refused is called, once, on any goroutine and maybe with
+// locks of sessions held: they must not block and not call back.
+type Live interface {
+	// Acked says that a client has it. When doubtful, a copy may lie in its mailbox.
+	Acked(it *Item, doubtful bool)
+	// Covered says that it is a copy of an outcome that is on its way to the client already.
+	Covered(it *Item)
+	// Refused says that it has to go to the mailbox.
+	Refused(it *Item, cause Cause)
+	// Lost reports that the broker has taken the delivery back: a verdict no longer
+	// reaches it, and it will come again.
+	Lost() bool
+}
+
+// Item is one outcome on its way to a client, held by every session that was sent it.
+type Item struct {
+	// ID is the command id.
+	ID     uuid.UUID
+	Tenant string
+	Client string
+	Lane   string
+	// Accepted is when the command was, in database time.
+	Accepted time.Time
+	// Redelivered live outcomes were given to a pusher before.
+	Redelivered bool
+	// Outcome is the frame, but for its seq and source.
+	Outcome push.Outcome
+
+	live Live // nil for what was read from the mailbox
+
+	mu      sync.Mutex
+	holders int
+	covered bool
+	settled bool
+	refused bool
+}
+
+// NewLive makes an item of a delivery. Its maker holds it, and lets go with Release.
+func NewLive(live Live) *Item { return &Item{live: live, holders: 1} }
+
+// frameOverhead is about what a frame has besides the response: names, ids, times.
+const frameOverhead = 320
+
+// Size of its frame in bytes, about.
+func (it *Item) Size() int { return len(it.Outcome.Response) + len(it.Outcome.ID) + frameOverhead }
+
+// hold makes one more holder; false when it was settled already.
+func (it *Item) hold() bool {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	if it.settled {
+		return false
+	}
+	it.holders++
+	return true
+}
+
+// cover notes that a session has a copy of it on its way.
+func (it *Item) cover() {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	it.covered = true
+}
+
+// Release ends one holding. With the last one, what was not acked is refused.
+func (it *Item) Release(cause Cause) {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	it.holders--
+	if it.settled || it.holders > 0 {
+		return
+	}
+	it.settled = true
+	if it.covered {
+		it.live.Covered(it)
+		return
+	}
+	it.refused = true
+	it.live.Refused(it, cause)
+}
+
+// Evict refuses it, whoever holds it; sessions find out when they look at it next.
+func (it *Item) Evict(cause Cause) {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	if it.settled {
+		return
+	}
+	it.settled, it.refused = true, true
+	it.live.Refused(it, cause)
+}
+
+// ack settles it as received; false when it had been refused before. The first ack counts.
+func (it *Item) ack(doubtful bool) bool {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	if it.settled {
+		return !it.refused
+	}
+	it.settled = true
+	it.live.Acked(it, doubtful)
+	return true
+}
+
+// wasRefused reports that it went to the mailbox.
+func (it *Item) wasRefused() bool {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	return it.refused
+}
+
+// lost reports that it waits for a verdict that can no longer reach the broker.
+func (it *Item) lost() bool {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	return !it.settled && it.live.Lost()
+}
