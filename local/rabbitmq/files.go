@@ -65,6 +65,8 @@ func settings(config Config, known memory, version packages.Version, l layout) [
 		"log.console = false",
 		"log.file = " + filepath.Join(l.logs, "rabbitmq.log"),
 		"log.file.level = info",
+		"log.file.rotation.size = 10485760",
+		"log.file.rotation.count = 2",
 		// Small machines: stop taking messages before the disk is full, and do not claim 512 MB for the log of quorum
 		// queues at once.
 		"disk_free_limit.absolute = 128MB",

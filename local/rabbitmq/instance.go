@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
 	"sync/atomic"
 	"syscall"
@@ -70,6 +71,10 @@ func (i *Instance) run(ctx context.Context, broker packages.RabbitMQ) (err error
 	if err := files.write(i.config, i.known, broker.Version, i.account); err != nil {
 		return err
 	}
+	// Only what this start prints is of interest.
+	if err := os.Remove(i.outputFile()); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("delete the last start's output: %w", err)
+	}
 	if err := i.startEpmd(ctx); err != nil {
 		return err
 	}
@@ -82,7 +87,7 @@ func (i *Instance) run(ctx context.Context, broker packages.RabbitMQ) (err error
 	}
 	i.node.Store(node)
 	if err := node.Ready(ctx, i.checks()...); err != nil {
-		return fmt.Errorf("%w; its log, %s, ends:\n%s", err, i.LogFile(), process.Tail(i.LogFile(), i.outputFile()))
+		return fmt.Errorf("%w; it says (more in %s):\n%s", err, i.LogFile(), i.complaint())
 	}
 	return nil
 }

@@ -6,9 +6,34 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"strings"
 
 	"github.com/cupline/cupline/local/ports"
+	"github.com/cupline/cupline/local/process"
 )
+
+// complaint is why the node did not start: the first errors that it printed, as crash reports that mean little follow
+// what matters, or the end of its log.
+func (i *Instance) complaint() string {
+	const most = 12
+	printed, err := os.ReadFile(i.outputFile())
+	if err != nil {
+		return process.Tail(i.LogFile())
+	}
+	var said []string
+	for line := range strings.Lines(string(printed)) {
+		_, message, found := strings.Cut(line, "[error] ")
+		if found && len(said) < most {
+			_, message, _ = strings.Cut(message, "> ") // the Erlang process that says it
+			said = append(said, message)
+		}
+	}
+	if len(said) == 0 {
+		return process.Tail(i.LogFile(), i.outputFile())
+	}
+	return strings.Join(said, "")
+}
 
 // checks are the questions whose answers tell that the node serves, the quickest to ask first.
 func (i *Instance) checks() []func(context.Context) error {
