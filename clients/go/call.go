@@ -19,6 +19,7 @@ func (l *Listener) Call(ctx context.Context, device, method string, params any, 
 	if err != nil {
 		return Outcome{}, err
 	}
+	defer call.Forget()
 	return call.Wait(ctx)
 }
 
@@ -29,12 +30,13 @@ type Call struct {
 	listener       *Listener
 	key            string // of the client's id
 	device, method string
-	commandID      string // empty until accepted; guarded by the book's mu
-	answer         chan Outcome
+	commandID      string        // empty until accepted; guarded by the book's mu
+	outcome        Outcome       // written before answered is closed
+	answered       chan struct{} // closed under the book's mu
 }
 
-// Begin sends a command and returns once it was accepted. The outcome is kept for Wait,
-// not handed to the handler, so that each Begin needs a Wait.
+// Begin sends a command and returns once it was accepted. Its outcome is kept for Wait, and
+// does not go to the handler, until Forget, which every Begin needs.
 func (l *Listener) Begin(ctx context.Context, device, method string, params any, opts SendOptions) (*Call, error) {
 	if opts.OneWay {
 		return nil, fmt.Errorf("call %s: %w: a one-way command has no outcome to wait for", method, ErrRefused)
@@ -48,51 +50,51 @@ func (l *Listener) Begin(ctx context.Context, device, method string, params any,
 		return nil, fmt.Errorf("call %s: %w: %w", method, ErrRefused, err)
 	}
 	call := &Call{
-		listener: l, key: request.ID.Key, device: device, method: method, answer: make(chan Outcome, 1),
+		listener: l, key: request.ID.Key, device: device, method: method, answered: make(chan struct{}),
 	}
 	// Before the request goes out: the outcome may be quicker than the 202.
 	l.calls.add(call)
 	call.Accepted, err = l.client.SendRaw(ctx, device, body, opts.TTL)
-	if err != nil {
-		l.calls.remove(call)
-		if o, came := call.came(); came && errors.Is(err, ErrInDoubt) {
-			// Nobody said so, but it was accepted.
-			call.Accepted = Accepted{ID: o.ID, CommandID: o.CommandID}
-			call.answer <- o
-			return call, nil
-		}
+	switch {
+	case err == nil:
+		l.calls.accepted(call, call.Accepted.CommandID)
+	case errors.Is(err, ErrInDoubt) && call.came():
+		// Nobody said so, but it was accepted.
+		call.Accepted = Accepted{ID: call.outcome.ID, CommandID: call.outcome.CommandID}
+	default:
+		call.Forget()
 		return nil, err
 	}
-	l.calls.accepted(call, call.Accepted.CommandID)
 	return call, nil
 }
 
-// Wait returns the outcome. Its error wraps that of ctx, or says that the listener ended;
-// the call is given up then, and its outcome, when it comes, goes to the handler.
+// Wait returns the outcome, again when called again. Its error wraps that of ctx, or says
+// that the listener ended; the call still stands then.
 func (c *Call) Wait(ctx context.Context) (Outcome, error) {
-	defer c.listener.calls.remove(c)
 	var err error
 	select {
-	case o := <-c.answer:
-		return o, nil
+	case <-c.answered:
+		return c.outcome, nil
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 	case <-c.listener.done:
 		err = errListenerClosed
 	}
-	c.listener.calls.remove(c)
-	if o, came := c.came(); came {
-		return o, nil
+	if c.came() {
+		return c.outcome, nil
 	}
 	return Outcome{}, fmt.Errorf("wait for the outcome of command %s, which was accepted: %w", c.Accepted.CommandID, err)
 }
 
-func (c *Call) came() (Outcome, bool) {
+// Forget ends the call: an outcome that comes later goes to the handler.
+func (c *Call) Forget() { c.listener.calls.remove(c) }
+
+func (c *Call) came() bool {
 	select {
-	case o := <-c.answer:
-		return o, true
+	case <-c.answered:
+		return true
 	default:
-		return Outcome{}, false
+		return false
 	}
 }
 
@@ -161,11 +163,10 @@ func (b *callBook) claim(o Outcome) bool {
 		if !c.answeredBy(o, id.Key) {
 			continue
 		}
-		select {
-		case c.answer <- o:
-			claimed = true
-		default: // It has one already; this is its copy.
-			claimed = true
+		claimed = true
+		if !c.came() { // else this is a copy
+			c.outcome = o
+			close(c.answered)
 		}
 	}
 	return claimed

@@ -134,6 +134,7 @@ func TestLateOutcomeOfACallGoesToTheHandler(t *testing.T) {
 	p := newPeer(t)
 	l, s, got := online(t, p)
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	pending, err := l.Begin(ctx, "lamp-1", "echo", nil, cupline.SendOptions{ID: "mine"})
 	if err != nil {
 		t.Fatal(err)
@@ -142,9 +143,38 @@ func TestLateOutcomeOfACallGoesToTheHandler(t *testing.T) {
 	if _, err := pending.Wait(ctx); !errors.Is(err, context.Canceled) || pending.Accepted.CommandID != "cmd-1" {
 		t.Errorf("Wait says %v of %+v", err, pending.Accepted)
 	}
+	pending.Forget()
 	s.send(outcomeFrame(1, `"mine"`, "cmd-1"))
 	if o := receive(t, "the late outcome", got); o.CommandID != "cmd-1" {
 		t.Errorf("the handler got %s", o.CommandID)
+	}
+}
+
+func TestWaitMayBeCalledAgain(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t)
+	l, s, got := online(t, p)
+	pending, err := l.Begin(t.Context(), "lamp-1", "echo", nil, cupline.SendOptions{ID: "mine"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pending.Forget()
+	over, end := context.WithCancel(t.Context())
+	end()
+	if _, err := pending.Wait(over); !errors.Is(err, context.Canceled) {
+		t.Errorf("Wait says %v", err)
+	}
+	s.send(outcomeFrame(1, `"mine"`, "cmd-1"), outcomeFrame(2, `"mine"`, "cmd-1"))
+	for range 2 {
+		if o, err := pending.Wait(t.Context()); err != nil || o.CommandID != "cmd-1" {
+			t.Errorf("Wait says %+v, %v", o, err)
+		}
+	}
+	for last := uint64(0); last < 2; {
+		last = s.read().Seq
+	}
+	if len(got) != 0 {
+		t.Error("the handler got the call's outcome as well")
 	}
 }
 
