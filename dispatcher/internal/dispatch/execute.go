@@ -57,8 +57,9 @@ func (e *Engine) call(ctx context.Context, r *run, started time.Time) (jsonrpc.R
 }
 
 // countdown tells what is left of a timeout that runs since started. It asks two clocks
-// and believes the stricter one: the monotonic clock, which nobody can set back, and
-// database time, which has gone on when the machine slept.
+// and believes the stricter one: database time, since the claim's answer may have been long
+// on its way; and this process's own, in case that offset is wrong. Both have gone on when
+// the process was stopped, other than its timers.
 func (e *Engine) countdown(started time.Time, timeout time.Duration) func() time.Duration {
 	ends, monotonic := started.Add(timeout), time.Now().Add(timeout)
 	return func() time.Duration {
