@@ -1,0 +1,95 @@
+// Package auth finds out who a request comes from, and what that key may do.
+package auth
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/cupline/cupline/api/internal/problem"
+	"github.com/cupline/cupline/store/identity"
+)
+
+// Scope is a right that a key carries.
+type Scope string
+
+// The scopes.
+const (
+	// CommandsSend: post commands.
+	CommandsSend Scope = "commands:send"
+	// RepliesRead: read and ack outcomes, and ask what became of commands.
+	RepliesRead Scope = "replies:read"
+	// DevicesRead and DevicesWrite: devices, device types, lanes.
+	DevicesRead  Scope = "devices:read"
+	DevicesWrite Scope = "devices:write"
+	// OpsRead and OpsWrite: the tenant's dead letters and audit trail.
+	OpsRead  Scope = "ops:read"
+	OpsWrite Scope = "ops:write"
+	// OpsPlatform: the same across tenants, and what belongs to the platform itself.
+	OpsPlatform Scope = "ops:platform"
+	// TenantsAdmin: keys of the tenant.
+	TenantsAdmin Scope = "tenants:admin"
+)
+
+// Scopes lists all of them.
+func Scopes() []Scope {
+	return []Scope{CommandsSend, RepliesRead, DevicesRead, DevicesWrite, OpsRead, OpsWrite, OpsPlatform, TenantsAdmin}
+}
+
+// Known reports whether s is one of the scopes.
+func (s Scope) Known() bool { return slices.Contains(Scopes(), s) }
+
+// Principal is who a request comes from.
+type Principal struct {
+	Tenant string
+	Client string
+	KeyID  string
+	scopes []string // shared: must not be changed
+}
+
+// Has reports whether the key carries a scope.
+func (p Principal) Has(s Scope) bool { return slices.Contains(p.scopes, string(s)) }
+
+// Verifier answers who a token stands for, with the errors of store/identity.
+type Verifier interface {
+	Verify(ctx context.Context, token string) (identity.Principal, error)
+}
+
+// maxToken is far past what any token of ours has, in bytes.
+const maxToken = 1024
+
+// Authenticate reads an Authorization header (RFC 6750, 2.1). Its error is a
+// *problem.Problem that tells no more than the caller's own token is worth.
+func Authenticate(ctx context.Context, v Verifier, header string) (Principal, error) {
+	if header == "" {
+		return Principal{}, problem.New(problem.Unauthorized, "there is no Authorization header")
+	}
+	scheme, token, _ := strings.Cut(header, " ")
+	token = strings.TrimSpace(token)
+	if !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > maxToken {
+		return Principal{}, problem.New(problem.Unauthorized, "the Authorization header has to be: Bearer, a space, the key")
+	}
+	found, err := v.Verify(ctx, token)
+	switch {
+	case err == nil:
+		return Principal{Tenant: found.Tenant, Client: found.Client, KeyID: found.KeyID, scopes: found.Scopes}, nil
+	case errors.Is(err, identity.ErrRevoked):
+		return Principal{}, problem.New(problem.Unauthorized, "the key was revoked")
+	case errors.Is(err, identity.ErrExpired):
+		return Principal{}, problem.New(problem.Unauthorized, "the key has expired")
+	case errors.Is(err, identity.ErrUnknown):
+		return Principal{}, problem.New(problem.Unauthorized, "the key is not known")
+	case errors.Is(err, identity.ErrUnavailable):
+		return Principal{}, problem.From(problem.DatabaseUnavailable, err)
+	}
+	return Principal{}, problem.From(problem.Internal, err)
+}
+
+// Require returns a *problem.Problem unless the key carries the scope.
+func Require(p Principal, s Scope) error {
+	if p.Has(s) {
+		return nil
+	}
+	return problem.New(problem.Forbidden, "the key lacks the scope %s", s).At(string(s))
+}

@@ -1,0 +1,63 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/cupline/cupline/api/internal/auth"
+)
+
+// route is one of the API: what it needs of a key, and who serves it.
+type route struct {
+	method, path string
+	scope        auth.Scope
+	serve        func(s *Server, c echo.Context, who auth.Principal) error
+}
+
+// routes lists all of them; schema/openapi.yaml has the same ones.
+func routes() []route {
+	return []route{
+		{http.MethodPost, "/v1/devices/:device/commands", auth.CommandsSend, (*Server).sendCommands},
+		{http.MethodGet, "/v1/commands", auth.RepliesRead, (*Server).findCommands},
+		{http.MethodGet, "/v1/commands/:command_id", auth.RepliesRead, (*Server).getCommand},
+		{http.MethodGet, "/v1/mailbox", auth.RepliesRead, (*Server).readMailbox},
+		{http.MethodPost, "/v1/mailbox/ack", auth.RepliesRead, (*Server).ackMailbox},
+		{http.MethodGet, "/v1/devices", auth.DevicesRead, (*Server).listDevices},
+		{http.MethodGet, "/v1/devices/:device", auth.DevicesRead, (*Server).getDevice},
+		{http.MethodPut, "/v1/devices/:device", auth.DevicesWrite, (*Server).putDevice},
+		{http.MethodDelete, "/v1/devices/:device", auth.DevicesWrite, (*Server).deleteDevice},
+		{http.MethodGet, "/v1/device-types", auth.DevicesRead, (*Server).listTypes},
+		{http.MethodGet, "/v1/device-types/:type", auth.DevicesRead, (*Server).getType},
+		{http.MethodPut, "/v1/device-types/:type", auth.DevicesWrite, (*Server).putType},
+		{http.MethodDelete, "/v1/device-types/:type", auth.DevicesWrite, (*Server).deleteType},
+		{http.MethodGet, "/v1/lanes", auth.DevicesRead, (*Server).listLanes},
+		{http.MethodGet, "/v1/keys", auth.TenantsAdmin, (*Server).listKeys},
+		{http.MethodPost, "/v1/keys", auth.TenantsAdmin, (*Server).createKey},
+		{http.MethodDelete, "/v1/keys/:key", auth.TenantsAdmin, (*Server).revokeKey},
+	}
+}
+
+// guarded lets in whoever has the scope.
+func (s *Server) guarded(r route) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		request := c.Request()
+		who, err := auth.Authenticate(request.Context(), s.cfg.Verifier, request.Header.Get(echo.HeaderAuthorization))
+		if err != nil {
+			return err
+		}
+		c.Set(principalKey, who)
+		if err := auth.Require(who, r.scope); err != nil {
+			return err
+		}
+		return r.serve(s, c, who)
+	}
+}
+
+// principalKey is where the request's principal stands for those who log it.
+const principalKey = "principal"
+
+func principal(c echo.Context) auth.Principal {
+	who, _ := c.Get(principalKey).(auth.Principal)
+	return who
+}
