@@ -10,7 +10,7 @@ const (
 	backoffMin = 100 * time.Millisecond
 	backoffMax = 5 * time.Second
 	// steady is how long something must have lasted for its failure to count as new.
-	steady = 10 * time.Second
+	steady = 2 * time.Second
 )
 
 // backoff doubles from backoffMin to backoffMax, each wait between half of that and all of

@@ -123,11 +123,11 @@ func (c *Consumer) take(ctx context.Context, what string) error {
 
 func (c *Consumer) give() { <-c.turn }
 
-// Drain ends the consumer for good: no more messages are handed out; it waits until each
-// one handed out is settled and the broker has taken the verdicts, and closes the channel,
-// so that what came and was not handed out goes back at once. When ctx ends first, the
-// error says how many are unsettled; they go back when the link is stopped. With the link
-// down there is nothing to wait for.
+// Drain ends the consumer for good: no more messages are handed out, and those that have
+// come go back to the queue at once. It waits until each one handed out is settled and the
+// broker has taken the verdicts, and closes the channel. When ctx ends first, the error
+// says how many are unsettled; they go back when the link is stopped. With the link down
+// there is nothing to wait for.
 func (c *Consumer) Drain(ctx context.Context) error {
 	if err := c.take(ctx, "drain "+c.cfg.Queue); err != nil {
 		return err

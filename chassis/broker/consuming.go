@@ -144,6 +144,8 @@ func (g *consuming) deliver() error {
 			delivery := newDelivery(&d, g.session.generation)
 			if g.settlements.add(delivery) {
 				g.consumer.cfg.Handle(ctx, delivery)
+			} else {
+				g.settlements.handBack(delivery.tag)
 			}
 		case _, ok := <-g.cancels:
 			if ok {

@@ -223,7 +223,7 @@ func (l *Link) down(why error) {
 			l.status.State, l.status.Since = Down, time.Now()
 			l.cfg.Metrics.disconnected(l.cfg.Name)
 		}
-		l.session, l.status.LastError = nil, why
+		l.session, l.ran, l.status.LastError = nil, 0, why
 		l.status.Blocked, l.status.BlockedReason = false, ""
 	})
 }

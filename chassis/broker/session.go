@@ -61,6 +61,10 @@ func (s *Session) Lost() <-chan struct{} { return s.life.Done() }
 // ServerVersion of the broker at the other end, such as "3.10.8"; empty if it does not say.
 func (s *Session) ServerVersion() string { return s.version }
 
+// alive is false as soon as anything of the loss can be noticed, which may be before the
+// session has ended.
+func (s *Session) alive() bool { return s.life.Err() == nil && !s.conn.IsClosed() }
+
 // watch turns the library's notifications into the session's end and its alarm.
 func (s *Session) watch(closes <-chan *amqp.Error, blocks <-chan amqp.Blocking) {
 	for {

@@ -79,6 +79,16 @@ func (s *settlements) add(d *Delivery) bool {
 	return true
 }
 
+// handBack returns a delivery that was not taken in to the queue.
+func (s *settlements) handBack(tag uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.gone {
+		s.refused = append(s.refused, refusal{tag, true})
+		s.nudge()
+	}
+}
+
 // settle notes a verdict; the first one of a delivery counts.
 func (s *settlements) settle(d *Delivery, v verdict) {
 	s.mu.Lock()

@@ -89,9 +89,10 @@ func (l *Link) ready() error {
 	return nil
 }
 
-// complete says that the link is up and no step was registered since. Needs l.mu.
+// complete says that the link is up, no step was registered since, and the connection is
+// not just being found lost. Needs l.mu.
 func (l *Link) complete() bool {
-	return l.status.State == Up && l.ran == len(l.steps)
+	return l.status.State == Up && l.ran == len(l.steps) && l.session.alive()
 }
 
 // Wait returns nil once the link is up and every step registered so far is done; ErrClosed

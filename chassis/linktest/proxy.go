@@ -120,6 +120,16 @@ func (p *Proxy) Inject(bytes []byte) {
 	}
 }
 
+// InjectUp sends bytes to the server as if every connected client had sent them; the same
+// care applies.
+func (p *Proxy) InjectUp(bytes []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for l := range p.links {
+		_, _ = l.server.Write(bytes) // a server that is gone needs none
+	}
+}
+
 func (p *Proxy) flowing() bool {
 	select {
 	case <-p.flow:

@@ -11,7 +11,6 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/cupline/cupline/chassis/broker"
-	"github.com/cupline/cupline/chassis/brokertest"
 	"github.com/cupline/cupline/schema/message"
 	"github.com/cupline/cupline/schema/topology"
 )
@@ -96,4 +95,3 @@ func closed(t testing.TB, what string, c <-chan struct{}) {
 	}
 }
 
-var _ = brokertest.New

@@ -1,0 +1,372 @@
+package integration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cupline/cupline/chassis/broker"
+	"github.com/cupline/cupline/chassis/brokertest"
+	"github.com/cupline/cupline/chassis/linktest"
+	"github.com/cupline/cupline/schema/message"
+	"github.com/cupline/cupline/schema/topology"
+)
+
+// publishing is a link with a publisher, through a proxy.
+type publishing struct {
+	*broker.Publisher
+	host  *brokertest.Broker
+	link  *broker.Link
+	proxy *linktest.Proxy
+}
+
+func newPublishing(t testing.TB, cfg broker.PublisherConfig, declared ...topology.Topology) *publishing {
+	t.Helper()
+	host := brokertest.New(t)
+	p := &publishing{host: host, proxy: host.Proxy(t)}
+	config := host.Config(t, "publisher")
+	config.URL = host.ProxyURL(p.proxy)
+	p.link = broker.NewLink(config)
+	declaring(p.link, topology.Merge(declared...))
+	p.Publisher = broker.NewPublisher(p.link, cfg)
+	brokertest.Start(t, p.link)
+	return p
+}
+
+func (p *publishing) expect(t testing.TB, m message.Message, want error) {
+	t.Helper()
+	if err := p.Publish(within(t), m); !errors.Is(err, want) {
+		t.Fatalf("publish %s: got %v, want %v", m.ID, err, want)
+	}
+}
+
+func TestPublishArrivesAsItWasSent(t *testing.T) {
+	t.Parallel()
+	p := newPublishing(t, broker.PublisherConfig{}, quorum("work", nil))
+	sent := message.Message{
+		Exchange: "in", Key: "work", Mandatory: true, ID: "1", Type: "command", ContentType: "application/json",
+		CorrelationID: "c", ReplyTo: "r", AppID: "test", Expiration: time.Hour, Timestamp: time.Unix(1_700_000_000, 0),
+		Headers: map[string]any{
+			"qos": int8(0), "n": int64(1 << 40), "yes": true, "raw": []byte{0, 255},
+			"deep": map[string]any{"list": []any{"a", int64(1)}},
+		},
+		Body: []byte(strings.Repeat("a long body ", 100_000)), // several frames
+	}
+	p.expect(t, sent, nil)
+	got := p.host.Get(t, "work")
+	sent.Mandatory = false // not a property of the message
+	if !reflect.DeepEqual(got, sent) {
+		got.Body, sent.Body = nil, nil
+		t.Fatalf("got  %+v\nwant %+v", got, sent)
+	}
+}
+
+func TestUnroutable(t *testing.T) {
+	t.Parallel()
+	p := newPublishing(t, broker.PublisherConfig{}, quorum("work", nil))
+	p.expect(t, to("nowhere", "1"), broker.ErrUnroutable)
+	optional := to("nowhere", "2")
+	optional.Mandatory = false
+	p.expect(t, optional, nil)
+}
+
+// TestReturnsAreMatched: under load, and with ids in common, each publisher gets its own
+// message's answer.
+func TestReturnsAreMatched(t *testing.T) {
+	t.Parallel()
+	p := newPublishing(t, broker.PublisherConfig{Window: 64}, quorum("work", nil))
+	ctx := within(t)
+	const n = 2000
+	var routed atomic.Int64
+	answers := make(chan error, n)
+	for i := range n {
+		m := to("work", fmt.Sprint(i%7)) // many under way with the same id
+		want := error(nil)
+		if i%3 == 0 {
+			m.Key, want = "nowhere", broker.ErrUnroutable
+		} else {
+			routed.Add(1)
+		}
+		p.Submit(ctx, m, func(err error) {
+			if errors.Is(err, want) {
+				err = nil
+			} else {
+				err = fmt.Errorf("message %d: got %v, want %v", i, err, want)
+			}
+			answers <- err
+		})
+	}
+	for range n {
+		if err := receive(t, "an answer", answers); err != nil {
+			t.Error(err)
+		}
+	}
+	if depth := p.host.Depth(t, "work"); int64(depth) != routed.Load() {
+		t.Fatalf("%d in the queue, %d confirmed", depth, routed.Load())
+	}
+}
+
+// TestTheSameMessageTwiceWhileTheBindingChanges: of several alike under way, those that
+// were returned are told so, and no others.
+func TestTheSameMessageTwiceWhileTheBindingChanges(t *testing.T) {
+	t.Parallel()
+	p := newPublishing(t, broker.PublisherConfig{}, quorum("work", nil))
+	binding := topology.Binding{Source: "in", Key: "work", Destination: "work"}
+	changing, stop := context.WithCancel(within(t))
+	var changes sync.WaitGroup
+	changes.Go(func() {
+		for changing.Err() == nil {
+			p.host.Do(t, "unbind", func(ctx context.Context, s *broker.Session) error { return s.Unbind(ctx, binding) })
+			p.host.Do(t, "bind", func(ctx context.Context, s *broker.Session) error { return s.Bind(ctx, binding) })
+		}
+	})
+	const n = 5000
+	var routed, returned atomic.Int64
+	var pending sync.WaitGroup
+	for range n {
+		pending.Add(1)
+		p.Submit(changing, to("work", "the same"), func(err error) {
+			defer pending.Done()
+			switch {
+			case err == nil:
+				routed.Add(1)
+			case errors.Is(err, broker.ErrUnroutable):
+				returned.Add(1)
+			default:
+				t.Error(err)
+			}
+		})
+	}
+	pending.Wait()
+	stop()
+	changes.Wait()
+	t.Logf("%d routed, %d returned", routed.Load(), returned.Load())
+	if depth := p.host.Depth(t, "work"); int64(depth) != routed.Load() || routed.Load()+returned.Load() != n {
+		t.Fatalf("%d in the queue, %d said to be routed, %d returned", depth, routed.Load(), returned.Load())
+	}
+}
+
+// TestRefused: a full queue's refusals reach the right publishers while another queue,
+// published to at the same time, takes everything.
+func TestRefused(t *testing.T) {
+	t.Parallel()
+	p := newPublishing(t, broker.PublisherConfig{Window: 32}, quorum("work", nil),
+		quorum("full", map[string]any{"x-max-length": int64(10), "x-overflow": "reject-publish"}))
+	ctx := within(t)
+	const n = 1000
+	var taken, refused atomic.Int64
+	var pending sync.WaitGroup
+	for i := range n {
+		pending.Add(2)
+		p.Submit(ctx, to("full", fmt.Sprint("f", i)), func(err error) {
+			defer pending.Done()
+			switch {
+			case err == nil:
+				taken.Add(1)
+			case errors.Is(err, broker.ErrRefused):
+				refused.Add(1)
+			default:
+				t.Error(err)
+			}
+		})
+		p.Submit(ctx, to("work", fmt.Sprint("w", i)), func(err error) {
+			defer pending.Done()
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	pending.Wait()
+	if refused.Load() == 0 {
+		t.Fatal("nothing was refused")
+	}
+	if depth := p.host.Depth(t, "full"); int64(depth) != taken.Load() {
+		t.Fatalf("%d in the full queue, %d said to be taken", depth, taken.Load())
+	}
+	if depth := p.host.Depth(t, "work"); depth != n {
+		t.Fatalf("%d in the other queue, want %d", depth, n)
+	}
+}
+
+func TestInDoubtWhenTheConfirmIsLost(t *testing.T) {
+	t.Parallel()
+	p := newPublishing(t, broker.PublisherConfig{}, quorum("work", nil))
+	lost := p.proxy.LoseAnswer([]byte("body of 1"))
+	p.expect(t, to("work", "1"), broker.ErrInDoubt)
+	closed(t, "the loss", lost)
+	if err := p.link.Wait(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	p.expect(t, to("work", "2"), nil)
+	if got := p.host.GetSome(t, "work", 2); got[0].ID != "1" || got[1].ID != "2" {
+		t.Fatalf("got %s and %s", got[0].ID, got[1].ID)
+	}
+}
+
+func TestUnavailableAtOnceWhileDown(t *testing.T) {
+	t.Parallel()
+	p := newPublishing(t, broker.PublisherConfig{}, quorum("work", nil))
+	p.proxy.Refuse()
+	brokertest.Eventually(t, "the link is down", func() bool { return p.link.Status().State == broker.Down })
+	began := time.Now()
+	p.expect(t, to("work", "1"), broker.ErrUnavailable)
+	if took := time.Since(began); took > time.Second {
+		t.Fatalf("it took %s to say so", took)
+	}
+	if err := p.link.Ready(); err == nil || !strings.Contains(err.Error(), "no link to the broker") {
+		t.Fatalf("ready says %v", err)
+	}
+	p.proxy.Heal()
+	if err := p.link.WaitReady(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	p.expect(t, to("work", "2"), nil)
+	if got := p.host.Get(t, "work"); got.ID != "2" {
+		t.Fatalf("got %s: the first one was said not to be sent", got.ID)
+	}
+}
+
+func TestAPublishEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	p := newPublishing(t, broker.PublisherConfig{Window: 1}, quorum("work", nil))
+	p.proxy.Stall()
+	short := func() context.Context {
+		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+		t.Cleanup(cancel)
+		return ctx
+	}
+	if err := p.Publish(short(), to("work", "1")); !errors.Is(err, broker.ErrInDoubt) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("sent, and not confirmed in time: got %v", err)
+	}
+	if err := p.Publish(short(), to("work", "2")); !errors.Is(err, broker.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("the window is full: got %v", err)
+	}
+	p.proxy.Heal()
+	p.expect(t, to("work", "3"), nil) // the place in the window came back
+	if got := p.host.GetSome(t, "work", 2); got[0].ID != "1" || got[1].ID != "3" {
+		t.Fatalf("got %s and %s", got[0].ID, got[1].ID)
+	}
+}
+
+func TestBlocked(t *testing.T) {
+	t.Parallel()
+	p := newPublishing(t, broker.PublisherConfig{}, quorum("work", nil))
+	brokertest.Block(p.proxy, "low on memory")
+	waitFor(t, p.link, "blocked", func(s broker.Status) bool { return s.Blocked })
+	p.expect(t, to("work", "1"), broker.ErrBlocked)
+	if reason, blocked := p.link.Blocked(); !blocked || reason != "low on memory" {
+		t.Fatalf("blocked %t because of %q", blocked, reason)
+	}
+	if err := p.link.Ready(); err == nil || err.Error() != "the broker takes no messages: low on memory" {
+		t.Fatalf("ready says %v", err)
+	}
+	brokertest.Unblock(p.proxy)
+	if err := p.link.WaitReady(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	p.expect(t, to("work", "2"), nil)
+	p.host.Get(t, "work")
+	p.host.Empty(t, "work")
+	brokertest.Block(p.proxy, "low on disk")
+	waitFor(t, p.link, "blocked", func(s broker.Status) bool { return s.Blocked })
+	p.proxy.Cut()
+	waitFor(t, p.link, "up again", func(s broker.Status) bool { return s.Generation == 2 && s.State == broker.Up })
+	p.expect(t, to("work", "3"), nil)
+}
+
+// waitFor waits for a status by its signal.
+func waitFor(t testing.TB, link *broker.Link, what string, holds func(broker.Status) bool) {
+	t.Helper()
+	over := time.After(limit)
+	for {
+		changed := link.Changed()
+		if holds(link.Status()) {
+			return
+		}
+		select {
+		case <-changed:
+		case <-over:
+			t.Fatalf("not %s: %+v", what, link.Status())
+		}
+	}
+}
+
+func TestAMissingExchangeRecyclesTheLink(t *testing.T) {
+	t.Parallel()
+	p := newPublishing(t, broker.PublisherConfig{}, quorum("work", nil))
+	p.host.Do(t, "delete", func(ctx context.Context, s *broker.Session) error { return s.DeleteExchange(ctx, "in") })
+	p.expect(t, to("work", "1"), broker.ErrInDoubt)
+	waitFor(t, p.link, "up again", func(s broker.Status) bool { return s.Generation == 2 && s.State == broker.Up })
+	p.expect(t, to("work", "2"), nil) // the link's steps declared it
+}
+
+func TestAnInvalidMessageHurtsNobody(t *testing.T) {
+	t.Parallel()
+	p := newPublishing(t, broker.PublisherConfig{}, quorum("work", nil))
+	p.expect(t, to("work", strings.Repeat("x", 256)), broker.ErrInvalid)
+	p.expect(t, message.Message{Exchange: "in", Key: "work", Headers: map[string]any{"a": struct{}{}}}, broker.ErrInvalid)
+	p.expect(t, to("work", "1"), nil)
+	if generation := p.link.Status().Generation; generation != 1 {
+		t.Fatalf("the link is in generation %d", generation)
+	}
+}
+
+// TestEverySubmissionIsAnsweredOnce while the link is cut again and again; what is said to
+// be safe is in the queue, and what is said not to be sent is not.
+func TestEverySubmissionIsAnsweredOnce(t *testing.T) {
+	t.Parallel()
+	p := newPublishing(t, broker.PublisherConfig{Window: 128}, quorum("work", nil))
+	ctx := within(t)
+	const rounds, each = 4, 1000
+	var mu sync.Mutex
+	safe, unsent := map[string]bool{}, map[string]bool{}
+	inDoubt := 0
+	for round := range rounds {
+		if err := p.link.Wait(ctx); err != nil {
+			t.Fatal(err)
+		}
+		var pending sync.WaitGroup
+		for i := range each {
+			id := fmt.Sprint(round*each + i)
+			pending.Add(1) // done a second time would panic
+			if i == each/2 {
+				p.proxy.Cut()
+			}
+			p.Submit(ctx, to("work", id), func(err error) {
+				defer pending.Done()
+				mu.Lock()
+				defer mu.Unlock()
+				switch {
+				case err == nil:
+					safe[id] = true
+				case errors.Is(err, broker.ErrUnavailable):
+					unsent[id] = true
+				case errors.Is(err, broker.ErrInDoubt):
+					inDoubt++
+				default:
+					t.Error(err)
+				}
+			})
+		}
+		pending.Wait()
+	}
+	t.Logf("%d safe, %d unsent, %d in doubt", len(safe), len(unsent), inDoubt)
+	if len(safe)+len(unsent)+inDoubt != rounds*each || len(safe) == 0 || inDoubt == 0 {
+		t.Fatal("that is not what was to be tried")
+	}
+	for _, m := range p.host.GetSome(t, "work", p.host.Depth(t, "work")) {
+		if unsent[m.ID] {
+			t.Errorf("%s is in the queue, and was said not to be sent", m.ID)
+		}
+		delete(safe, m.ID)
+	}
+	if len(safe) != 0 {
+		t.Fatalf("%d are not in the queue, and were said to be safe", len(safe))
+	}
+}
