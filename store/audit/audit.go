@@ -39,7 +39,7 @@ type Entry struct {
 	// Reason is an outcome.Reason or another closed word.
 	Reason string
 	Client string
-	// ID holds the bytes of jsonrpc.ID.Key, kept as they are.
+	// ID holds the bytes of jsonrpc.ID.Key, or of the id as the client wrote it; they are kept as they are.
 	ID        []byte
 	CommandID uuid.UUID
 	Device    string

@@ -13,7 +13,7 @@ import (
 	"github.com/cupline/cupline/chassis/postgres"
 	"github.com/cupline/cupline/store"
 	"github.com/cupline/cupline/store/audit"
-	"github.com/cupline/cupline/store/internal/byindex"
+	"github.com/cupline/cupline/store/internal/session"
 	"github.com/cupline/cupline/store/ledger"
 )
 
@@ -70,7 +70,7 @@ var errAnew = errors.New("start anew")
 func (s *Store) Settle(ctx context.Context, key ledger.Key, decide func(row *ledger.Row) Resolution) (Settled, error) {
 	ctx, cancel := context.WithTimeout(ctx, settleLimit)
 	defer cancel()
-	conn, err := byindex.Acquire(ctx, s.pool.Pool)
+	conn, err := session.Acquire(ctx, s.pool.Pool)
 	if err != nil {
 		return Settled{}, store.Fault("settle a dead letter", err)
 	}
@@ -92,7 +92,7 @@ func (s *Store) Settle(ctx context.Context, key ledger.Key, decide func(row *led
 func settle(ctx context.Context, conn *pgxpool.Conn, key ledger.Key, decide func(*ledger.Row) Resolution) (settled Settled, err error) {
 	defer func() {
 		if err != nil || settled.Hold > 0 {
-			rollBack(ctx, conn)
+			session.RollBack(ctx, conn)
 		}
 	}()
 	var lock pgx.Batch
@@ -156,13 +156,4 @@ func (s *Settled) write(ctx context.Context, conn *pgxpool.Conn, key ledger.Key,
 		return errAnew
 	}
 	return nil
-}
-
-// rollBack leaves the connection fit for the pool; one that cannot be is closed by it.
-func rollBack(ctx context.Context, conn *pgxpool.Conn) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-	defer cancel()
-	if !conn.Conn().IsClosed() {
-		_, _ = conn.Exec(ctx, "rollback")
-	}
 }

@@ -11,7 +11,7 @@ import (
 
 	"github.com/cupline/cupline/chassis/postgres"
 	"github.com/cupline/cupline/store"
-	"github.com/cupline/cupline/store/internal/byindex"
+	"github.com/cupline/cupline/store/internal/session"
 )
 
 // maxTries bounds how often a batch that was rolled back for another's sake is run again.
@@ -125,7 +125,7 @@ func (w *Writer) attempt(ctx context.Context, ops []*operation) (refused int, er
 			err = fmt.Errorf("%w: %v", context.Cause(ctx), err) //nolint:errorlint // hides context.Canceled
 		}
 	}()
-	conn, err := byindex.Acquire(ctx, w.pool.Pool)
+	conn, err := session.Acquire(ctx, w.pool.Pool)
 	if err != nil {
 		return -1, fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 	}

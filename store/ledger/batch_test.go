@@ -12,7 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/cupline/cupline/store"
-	"github.com/cupline/cupline/store/internal/byindex"
+	"github.com/cupline/cupline/store/internal/session"
 	"github.com/cupline/cupline/store/internal/storetest"
 )
 
@@ -71,7 +71,7 @@ func TestBadRowsTakeNobodyDown(t *testing.T) {
 // Plans made on an empty table must already be those that a large one needs.
 func TestStatementsFindTheirRowByItsOwnIndex(t *testing.T) {
 	t.Parallel()
-	conn, err := byindex.Acquire(t.Context(), storetest.Database(t).Pool(t).Pool)
+	conn, err := session.Acquire(t.Context(), storetest.Database(t).Pool(t).Pool)
 	if err != nil {
 		t.Fatal(err)
 	}

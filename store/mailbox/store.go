@@ -1,112 +1,182 @@
-// Package mailbox keeps the outcomes that wait for clients which are not connected.
 package mailbox
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/cupline/cupline/chassis/postgres"
+	"github.com/cupline/cupline/store"
+	"github.com/cupline/cupline/store/internal/session"
+	"github.com/cupline/cupline/store/ledger"
 )
-
-// Item is one outcome for one client.
-type Item struct {
-	Tenant    string
-	Client    string
-	CommandID uuid.UUID
-	// RawID holds the client's own id bytes; nil when it could not be read.
-	RawID    []byte
-	Redrive  int
-	Device   string
-	Method   string
-	Lane     string
-	Origin   string
-	Reason   string
-	Accepted time.Time
-	// At is when it was decided.
-	At time.Time
-	// Response is the JSON-RPC response; its length is what counts against the quota.
-	Response []byte
-	// Seq orders a client's outcomes; set by Fetch.
-	Seq int64
-}
-
-// PutResult is what became of one item.
-type PutResult uint8
-
-const (
-	// Stored: it waits in the mailbox now.
-	Stored PutResult = iota + 1
-	// Already: it was put before; it waits, or was acked.
-	Already
-	// Delivered: the ledger says that the client has acked this very command's outcome.
-	Delivered
-	// OverQuota: refused, counted as missed, audited; the outcome is still in the ledger.
-	OverQuota
-	// Refused: the database cannot keep this item's data; its batch is not touched by that.
-	Refused
-)
-
-// Limits of one client's mailbox. Zero values mean the defaults.
-type Limits struct {
-	// Outcomes that may wait. Default 10,000.
-	Outcomes int64
-	// Bytes of waiting responses. Default 64 MiB.
-	Bytes int64
-}
-
-// AckMark says that a client has got the outcome of a command.
-type AckMark struct {
-	Tenant    string
-	Client    string
-	CommandID uuid.UUID
-}
-
-// Counts of one client's mailbox.
-type Counts struct {
-	Waiting int64
-	Bytes   int64
-	// Missed outcomes were refused for the quota, ever.
-	Missed int64
-}
 
 // Store keeps mailboxes. It is safe for concurrent use.
-type Store struct{}
-
-var errSoon = errors.New("not there yet")
+type Store struct {
+	pool   *postgres.Pool
+	limits Limits
+}
 
 // New makes a store on the pool.
-func New(pool *postgres.Pool, limits Limits) *Store { return &Store{} }
+func New(pool *postgres.Pool, limits Limits) *Store {
+	return &Store{pool: pool, limits: limits.withDefaults()}
+}
 
-// MaxBatch is the most items or marks that one transaction takes; longer calls use several.
-const MaxBatch = 256
+const (
+	// MaxBatch is the most items or marks that one transaction takes; longer calls use several.
+	MaxBatch = 256
+	// limit bounds one transaction, so that a dead link is not waited for without end.
+	limit = 15 * time.Second
+	// maxTries bounds how often a transaction is run that was rolled back for another's sake.
+	maxTries = 5
+)
 
-// Put stores items, each once for its command id, and notifies changes.Mailbox once for each
-// transaction. Results stand in the order of items. After an error some may be stored:
-// calling again with all of them is harmless.
-func (s *Store) Put(ctx context.Context, items []Item) ([]PutResult, error) { return nil, errSoon }
+// Statements. Those that find rows by command id say it so that no index on who waits serves
+// them: planned on a nearly empty table, it would look as good as the primary key.
+const (
+	lockSQL = `select waiting, bytes from mailbox_clients where tenant = $1 and client = $2 for update`
+
+	// becomes is the value of "full" after the counts grew by $3 and $4 and $7 were missed: from the
+	// limits $5 and $6 on, until down to nine tenths of both.
+	becomes = `waiting + $3 >= $5 or bytes + $4 >= $6 or $7 > 0 or ("full" and (waiting + $3 > $5 * 9 / 10 or bytes + $4 > $6 * 9 / 10))`
+
+	countSQL = `update mailbox_clients set waiting = waiting + $3, bytes = bytes + $4, "full" = ` + becomes + `, missed = missed + $7
+		where tenant = $1 and client = $2`
+
+	ackSQL = `with acked as (
+			update mailbox set acked_at = clock_timestamp(), response = ''
+			where tenant = $1 and client = $2 and command_id = any($3) and coalesce(acked_at, 'infinity') = 'infinity'
+			returning size),
+		change as (select -count(*) as waiting, -coalesce(sum(size), 0)::bigint as bytes from acked)
+		update mailbox_clients c set waiting = c.waiting + change.waiting, bytes = c.bytes + change.bytes,
+			"full" = "full" and (c.waiting + change.waiting > $4::bigint * 9 / 10 or c.bytes + change.bytes > $5::bigint * 9 / 10)
+		from change where c.tenant = $1 and c.client = $2 and change.waiting < 0`
+
+	fetchSQL = `select seq, command_id, raw_id, redrive, device, method, lane, origin, reason, accepted_at, decided_at, response
+		from (select *, sum(size) over (order by seq) as total from (
+			select * from mailbox where tenant = $1 and client = $2 and acked_at is null and not command_id = any($3)
+			order by seq limit $4) as oldest) as summed
+		where total <= $5 or total = size order by seq`
+
+	waitingSQL = `select waiting, bytes, missed from mailbox_clients where tenant = $1 and client = $2`
+)
 
 // Fetch returns a client's oldest outcomes that are not acked and not excluded (those in flight
 // on a session), up to maxRows of them and maxBytes of responses, but one at least, and how
 // many wait in all, the excluded included.
 func (s *Store) Fetch(ctx context.Context, tenant, client string, exclude []uuid.UUID, maxRows int, maxBytes int64) (items []Item, waiting int64, err error) {
-	return nil, 0, errSoon
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	conn, err := session.Acquire(ctx, s.pool.Pool)
+	if err != nil {
+		return nil, 0, store.Fault("fetch from a mailbox", err)
+	}
+	defer conn.Release()
+	var batch pgx.Batch
+	batch.Queue(fetchSQL, tenant, client, plain(exclude), maxRows, maxBytes).Query(func(rows pgx.Rows) error {
+		items, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (Item, error) {
+			i := Item{Tenant: tenant, Client: client}
+			err := row.Scan(&i.Seq, (*[16]byte)(&i.CommandID), &i.RawID, &i.Redrive, &i.Device, &i.Method, &i.Lane,
+				&i.Origin, &i.Reason, &i.Accepted, &i.At, &i.Response)
+			i.Accepted, i.At = i.Accepted.UTC(), i.At.UTC()
+			return i, err
+		})
+		return err
+	})
+	var counts Counts
+	batch.Queue(waitingSQL, tenant, client).QueryRow(counts.scan)
+	if err := conn.SendBatch(ctx, &batch).Close(); err != nil {
+		return nil, 0, store.Fault("fetch from a mailbox", err)
+	}
+	return items, counts.Waiting, nil
+}
+
+// Counts of a client; all zero for one that never had an outcome here.
+func (s *Store) Counts(ctx context.Context, tenant, client string) (Counts, error) {
+	var counts Counts
+	err := counts.scan(s.pool.QueryRow(ctx, waitingSQL, tenant, client))
+	return counts, store.Fault("count a mailbox", err)
+}
+
+func (c *Counts) scan(row pgx.Row) error {
+	if err := row.Scan(&c.Waiting, &c.Bytes, &c.Missed); !errors.Is(err, pgx.ErrNoRows) {
+		return err
+	}
+	return nil
 }
 
 // Ack notes that clients have got outcomes, here and in the ledger (delivered). Marks of
 // outcomes that are not here still reach the ledger; marks made before do nothing.
-func (s *Store) Ack(ctx context.Context, marks []AckMark) error { return errSoon }
-
-// Counts of a client; all zero for one that never had an outcome here.
-func (s *Store) Counts(ctx context.Context, tenant, client string) (Counts, error) {
-	return Counts{}, errSoon
+func (s *Store) Ack(ctx context.Context, marks []AckMark) error {
+	for chunk := range slices.Chunk(marks, MaxBatch) {
+		if err := retry(func() error { return s.ack(ctx, chunk) }); err != nil {
+			return store.Fault("ack outcomes", err)
+		}
+	}
+	return nil
 }
 
-// Prune deletes up to limit rows acked before ackedBefore, and up to limit rows stored before
-// storedBefore that nobody ever fetched; the latter leave the counts and are audited. It returns how
-// many of each.
-func (s *Store) Prune(ctx context.Context, ackedBefore, storedBefore time.Time, limit int) (acked, expired int64, err error) {
-	return 0, 0, errSoon
+// ack is one transaction in one round trip: first the locks on all counts, then the rows, then
+// the ledger's, each in their order.
+func (s *Store) ack(ctx context.Context, marks []AckMark) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	marks = slices.Clone(marks)
+	slices.SortFunc(marks, func(a, b AckMark) int { return bytes.Compare(a.CommandID[:], b.CommandID[:]) })
+	byBox := map[box][][16]byte{}
+	for _, m := range marks {
+		b := box{m.Tenant, m.Client}
+		byBox[b] = append(byBox[b], m.CommandID)
+	}
+	boxes := sorted(byBox)
+	var batch pgx.Batch
+	for _, b := range boxes {
+		batch.Queue(lockSQL, b.tenant, b.client)
+	}
+	for _, b := range boxes {
+		batch.Queue(ackSQL, b.tenant, b.client, byBox[b], s.limits.Outcomes, s.limits.Bytes)
+	}
+	for _, m := range marks {
+		ledger.QueueDelivered(&batch, ledger.DeliveredMark{Tenant: m.Tenant, Client: m.Client, CommandID: m.CommandID})
+	}
+	conn, err := session.Acquire(ctx, s.pool.Pool)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	return conn.SendBatch(ctx, &batch).Close()
+}
+
+// retry runs a transaction again that was rolled back for another's sake.
+func retry(transaction func() error) error {
+	for range maxTries {
+		if err := transaction(); !postgres.IsRetryable(err) {
+			return err
+		}
+	}
+	return fmt.Errorf("rolled back %d times: %w", maxTries, store.ErrUnavailable)
+}
+
+// sorted are the boxes in the one order in which all transactions lock their counts.
+func sorted[V any](byBox map[box]V) []box {
+	boxes := make([]box, 0, len(byBox))
+	for b := range byBox {
+		boxes = append(boxes, b)
+	}
+	slices.SortFunc(boxes, compareBoxes)
+	return boxes
+}
+
+func plain(ids []uuid.UUID) [][16]byte {
+	out := make([][16]byte, len(ids))
+	for i, id := range ids {
+		out[i] = id
+	}
+	return out
 }

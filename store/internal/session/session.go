@@ -1,14 +1,15 @@
-// Package byindex holds connections to plans that use an index.
+// Package session takes connections from a pool for the store's hot statements.
 //
 // Postgres keeps a prepared statement's plan until its table is analysed anew. One made while
 // a table is nearly empty reads the table whole, and on a table that grows faster than it is
 // analysed every statement of a busy service would do that for a minute or more. All hot
 // statements of the store find their rows by an index; here their connections are told so.
-package byindex
+package session
 
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 )
@@ -31,4 +32,14 @@ func Acquire(ctx context.Context, pool *pgxpool.Pool) (*pgxpool.Conn, error) {
 		data[mark] = true
 	}
 	return conn, nil
+}
+
+// RollBack ends a transaction that was begun by hand, so that the connection can go back. One
+// that cannot be mended is closed by the pool.
+func RollBack(ctx context.Context, conn *pgxpool.Conn) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	if !conn.Conn().IsClosed() {
+		_, _ = conn.Exec(ctx, "rollback")
+	}
 }
