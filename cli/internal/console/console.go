@@ -1,0 +1,77 @@
+// Package console is how commands speak: tables and lines for people, JSON for programs.
+package console
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// Console is what a command reads and writes.
+type Console struct {
+	In       io.Reader
+	Out, Err io.Writer
+	// Getenv reads the environment.
+	Getenv func(name string) string
+	// JSON asks for JSON on Out: one object for what is one thing, one line for each of several.
+	JSON bool
+}
+
+// Result writes a value as one line of JSON, or lets text write it for people.
+func (c *Console) Result(value any, text func(w io.Writer)) error {
+	if c.JSON {
+		return c.Line(value)
+	}
+	buffered := bufio.NewWriter(c.Out)
+	text(buffered)
+	if err := buffered.Flush(); err != nil {
+		return fmt.Errorf("write the result: %w", err)
+	}
+	return nil
+}
+
+// Line writes a value as one line of JSON.
+func (c *Console) Line(value any) error {
+	encoder := json.NewEncoder(c.Out)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
+		return fmt.Errorf("write the result: %w", err)
+	}
+	return nil
+}
+
+// Note tells people something on the side, on Err.
+func (c *Console) Note(format string, args ...any) {
+	fmt.Fprintf(c.Err, format+"\n", args...)
+}
+
+// Table writes rows under a header, in columns. An empty table says so.
+func Table(w io.Writer, header string, rows [][]string) {
+	if len(rows) == 0 {
+		fmt.Fprintln(w, "(none)")
+		return
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, strings.ToUpper(strings.Join(strings.Fields(header), "\t")))
+	for _, row := range rows {
+		for i, cell := range row {
+			if cell == "" {
+				row[i] = "-"
+			}
+		}
+		fmt.Fprintln(t, strings.Join(row, "\t"))
+	}
+	_ = t.Flush() // w is buffered; its own flush tells
+}
+
+// Time is a time for people; empty for none.
+func Time(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Local().Format("2006-01-02 15:04:05")
+}

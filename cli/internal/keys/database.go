@@ -1,0 +1,89 @@
+package keys
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/cupline/cupline/chassis/postgres"
+	"github.com/cupline/cupline/cli/internal/connect"
+	"github.com/cupline/cupline/cli/internal/console"
+	"github.com/cupline/cupline/cli/internal/exit"
+	cupline "github.com/cupline/cupline/clients/go"
+	"github.com/cupline/cupline/schema/topology"
+	"github.com/cupline/cupline/store/identity"
+)
+
+func makeInDatabase(ctx context.Context, c *console.Console, tenant string, n cupline.NewKey) (created, error) {
+	if err := errors.Join(topology.CheckID("tenant", tenant), topology.CheckID("client", n.Client)); err != nil {
+		return created{}, exit.With(exit.Usage, err)
+	}
+	pool, err := connect.Database(ctx, c)
+	if err != nil {
+		return created{}, err
+	}
+	defer pool.Close()
+	token, key, err := Make(ctx, pool, identity.NewKey{
+		Tenant: tenant, Client: n.Client, Name: n.Name, Scopes: n.Scopes, Expires: n.Expires,
+	})
+	return created{ofStore(key), token}, err
+}
+
+// Make makes a key, and its tenant where that is missing.
+func Make(ctx context.Context, pool *postgres.Pool, n identity.NewKey) (token string, key identity.Key, err error) {
+	store := identity.New(pool)
+	token, key, err = store.CreateKey(ctx, n)
+	if errors.Is(err, identity.ErrNotFound) {
+		if _, err := store.PutTenant(ctx, n.Tenant, n.Tenant); err != nil {
+			return "", key, fmt.Errorf("make the tenant %s: %w", n.Tenant, err)
+		}
+		token, key, err = store.CreateKey(ctx, n)
+	}
+	if err != nil {
+		return "", key, fmt.Errorf("make a key for client %s of tenant %s: %w", n.Client, n.Tenant, err)
+	}
+	return token, key, nil
+}
+
+func ofStore(k identity.Key) cupline.Key {
+	return cupline.Key{
+		ID: k.ID, Client: k.Client, Name: k.Name, Scopes: k.Scopes,
+		Created: k.Created, Expires: k.Expires, Revoked: k.Revoked, LastUsed: k.LastUsed,
+	}
+}
+
+func readDatabase(ctx context.Context, c *console.Console, tenant string) ([]cupline.Key, error) {
+	pool, err := connect.Database(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	defer pool.Close()
+	store := identity.New(pool)
+	var keys []cupline.Key
+	for after := ""; ; {
+		const page = 1000
+		rows, err := store.Keys(ctx, tenant, after, page)
+		if err != nil {
+			return nil, fmt.Errorf("list the keys of tenant %s: %w", tenant, err)
+		}
+		for _, k := range rows {
+			keys = append(keys, ofStore(k))
+			after = k.ID
+		}
+		if len(rows) < page {
+			return keys, nil
+		}
+	}
+}
+
+func revokeInDatabase(ctx context.Context, c *console.Console, tenant, id string) error {
+	pool, err := connect.Database(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	if err := identity.New(pool).RevokeKey(ctx, tenant, id); err != nil {
+		return fmt.Errorf("revoke key %s of tenant %s: %w", id, tenant, err)
+	}
+	return nil
+}

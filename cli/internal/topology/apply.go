@@ -1,0 +1,93 @@
+package topology
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cupline/cupline/chassis/broker"
+	"github.com/cupline/cupline/cli/internal/connect"
+	"github.com/cupline/cupline/cli/internal/console"
+	"github.com/cupline/cupline/schema/topology"
+)
+
+func apply(c *console.Console) *cobra.Command {
+	var recreate bool
+	cmd := &cobra.Command{
+		Use: "apply", Short: "Declare what is missing, and say what else differs", Args: cobra.NoArgs,
+		Long: `Declare what is missing on the broker. A queue's arguments cannot be changed while it exists: with --recreate
+a queue that has neither messages nor consumers is deleted and made anew; any other is left as it is.
+Meanwhile commands for its lane are refused with 503. Foreign bindings are never touched.
+
+Ends like check: exit code 10 when a difference is left.`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), c, recreate) },
+	}
+	cmd.Flags().BoolVar(&recreate, "recreate", false, "delete and make anew changed queues that are empty and without consumers")
+	return cmd
+}
+
+func run(ctx context.Context, c *console.Console, recreate bool) (err error) {
+	want, err := declared(ctx, c)
+	if err != nil {
+		return err
+	}
+	before, err := look(ctx, c, want)
+	if err != nil {
+		return err
+	}
+	link, err := connect.Broker(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, link.Stop(context.WithoutCancel(ctx))) }()
+	err = link.Do(ctx, func(ctx context.Context, s *broker.Session) error {
+		if recreate {
+			for _, d := range before {
+				if d.Kind == changed && d.What == "queue" && d.Remedy == recreateRemedy {
+					if err := makeAnew(ctx, c, s, want, d.Name); err != nil {
+						return err
+					}
+				}
+			}
+		}
+		_, err := s.Declare(ctx, want) // what exists with other arguments is told below
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("apply: %w", err)
+	}
+	for _, d := range before {
+		if d.Kind == missing {
+			c.Note("declared %s %s", d.What, d.Name)
+		}
+	}
+	after, err := look(ctx, c, want)
+	if err != nil {
+		return err
+	}
+	return report(c, after)
+}
+
+// makeAnew deletes a queue; Declare makes it anew then. It is unbound first, so that
+// nothing can come in between the look at it and the deletion.
+func makeAnew(ctx context.Context, c *console.Console, s *broker.Session, want topology.Topology, name string) error {
+	for _, b := range want.Bindings {
+		if b.Destination == name && !b.ToExchange {
+			if err := s.Unbind(ctx, b); err != nil {
+				return err
+			}
+		}
+	}
+	const ifUnused, ifEmpty = true, true
+	err := s.DeleteQueue(ctx, name, ifUnused, ifEmpty)
+	if errors.Is(err, broker.ErrInUse) {
+		c.Note("left queue %s as it is: %v", name, err)
+		return nil
+	}
+	if err == nil {
+		c.Note("deleted queue %s, to make it anew", name)
+	}
+	return err
+}

@@ -1,0 +1,108 @@
+// Package topology is `cupline topology`: what schema/topology declares, beside what a
+// broker really has.
+package topology
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cupline/cupline/cli/internal/connect"
+	"github.com/cupline/cupline/cli/internal/console"
+	"github.com/cupline/cupline/cli/internal/exit"
+	"github.com/cupline/cupline/cli/internal/lanes"
+	"github.com/cupline/cupline/schema/topology"
+)
+
+// Command is `cupline topology`.
+func Command(c *console.Console) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "topology", Short: "Print, check and apply exchanges, queues and bindings (operators)", Args: cobra.NoArgs,
+		Long: `Print, check and apply everything that lasts on the broker: exchanges, queues and bindings. Lanes are read
+from DATABASE_URL; without it only the default lane is meant.`,
+	}
+	cmd.AddCommand(print(c), check(c), apply(c))
+	return cmd
+}
+
+// declared is what the broker has to have.
+func declared(ctx context.Context, c *console.Console) (topology.Topology, error) {
+	all := []topology.Lane{topology.DefaultLane()}
+	if c.Getenv(connect.DatabaseURL) == "" {
+		c.Note("%s is not set: only the default lane is meant", connect.DatabaseURL)
+	} else {
+		var err error
+		if all, err = lanes.Read(ctx, c); err != nil {
+			return topology.Topology{}, err
+		}
+	}
+	return topology.Whole(all...), nil
+}
+
+func print(c *console.Console) *cobra.Command {
+	return &cobra.Command{Use: "print", Short: "Print what is declared", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		t, err := declared(cmd.Context(), c)
+		if err != nil {
+			return err
+		}
+		return c.Result(printed(t), func(w io.Writer) { tables(w, t) })
+	}}
+}
+
+// errDifferent is what a check ends with that found something.
+var errDifferent = errors.New("the broker is not as declared")
+
+func check(c *console.Console) *cobra.Command {
+	return &cobra.Command{
+		Use: "check", Short: "Compare a live broker with what is declared", Args: cobra.NoArgs,
+		Long: `Compare a live broker with what is declared, through its management API: what is missing, what has other
+arguments, and foreign bindings that take copies of commands: a publish with the mandatory flag counts
+these as routes, so that a missing lane or an offline device would go unnoticed.
+
+Exit code 10 when there is a difference.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			want, err := declared(cmd.Context(), c)
+			if err != nil {
+				return err
+			}
+			found, err := look(cmd.Context(), c, want)
+			if err != nil {
+				return err
+			}
+			return report(c, found)
+		},
+	}
+}
+
+func look(ctx context.Context, c *console.Console, want topology.Topology) ([]difference, error) {
+	values, err := connect.Require(c, connect.ManagementURL, connect.AMQPURL)
+	if err != nil {
+		return nil, err
+	}
+	api, err := newManagement(values[0], values[1])
+	if err != nil {
+		return nil, exit.With(exit.Usage, err)
+	}
+	defer api.http.CloseIdleConnections()
+	have, err := api.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return compare(want, have), nil
+}
+
+func report(c *console.Console, found []difference) error {
+	result := struct {
+		Differences []difference `json:"differences"`
+	}{append([]difference{}, found...)}
+	if err := c.Result(result, func(w io.Writer) { differences(w, found) }); err != nil {
+		return err
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	return exit.With(exit.Different, fmt.Errorf("%w: %d differences", errDifferent, len(found)))
+}

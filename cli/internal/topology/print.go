@@ -1,0 +1,102 @@
+package topology
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/cupline/cupline/cli/internal/console"
+	"github.com/cupline/cupline/schema/topology"
+)
+
+// exchange, queue and binding are how they are printed as JSON.
+type exchange struct {
+	Name        string `json:"name"`
+	Type        string `json:"type"`
+	Durable     bool   `json:"durable"`
+	Alternate   string `json:"alternate_exchange,omitempty"`
+	Predeclared bool   `json:"predeclared,omitempty"`
+}
+
+type queue struct {
+	Name      string         `json:"name"`
+	Arguments map[string]any `json:"arguments"`
+}
+
+type binding struct {
+	Source      string `json:"source"`
+	Key         string `json:"routing_key"`
+	Destination string `json:"destination"`
+	ToExchange  bool   `json:"to_exchange,omitempty"`
+}
+
+type whole struct {
+	Exchanges []exchange `json:"exchanges"`
+	Queues    []queue    `json:"queues"`
+	Bindings  []binding  `json:"bindings"`
+}
+
+func printed(t topology.Topology) whole {
+	w := whole{Exchanges: []exchange{}, Queues: []queue{}, Bindings: []binding{}}
+	for _, e := range t.Exchanges {
+		w.Exchanges = append(w.Exchanges, exchange{e.Name, string(e.Kind), e.Durable, e.Alternate, e.Predeclared})
+	}
+	for _, q := range t.Queues {
+		w.Queues = append(w.Queues, queue{q.Name, q.Arguments})
+	}
+	for _, b := range t.Bindings {
+		w.Bindings = append(w.Bindings, binding{b.Source, b.Key, b.Destination, b.ToExchange})
+	}
+	return w
+}
+
+func tables(w io.Writer, t topology.Topology) {
+	var rows [][]string
+	for _, e := range t.Exchanges {
+		life := "durable"
+		if !e.Durable {
+			life = "transient"
+		}
+		rows = append(rows, []string{e.Name, string(e.Kind), life, e.Alternate})
+	}
+	console.Table(w, "exchange type life alternate", rows)
+	fmt.Fprintln(w)
+	rows = nil
+	for _, b := range t.Bindings {
+		kind := "queue"
+		if b.ToExchange {
+			kind = "exchange"
+		}
+		rows = append(rows, []string{b.Source, b.Key, kind, b.Destination})
+	}
+	console.Table(w, "from routing-key to destination", rows)
+	fmt.Fprintln(w)
+	rows = nil
+	for _, q := range t.Queues {
+		for i, name := range slices.Sorted(maps.Keys(q.Arguments)) {
+			first := q.Name
+			if i > 0 {
+				first = " "
+			}
+			rows = append(rows, []string{first, name, fmt.Sprint(q.Arguments[name])})
+		}
+	}
+	console.Table(w, "queue argument value", rows)
+}
+
+func differences(w io.Writer, found []difference) {
+	if len(found) == 0 {
+		fmt.Fprintln(w, "the broker is as declared")
+		return
+	}
+	for _, d := range found {
+		fmt.Fprintf(w, "%-8s %s %s\n", d.Kind, d.What, d.Name)
+		for _, line := range []string{d.Detail, "do: " + d.Remedy} {
+			if line = strings.TrimSpace(line); line != "" {
+				fmt.Fprintf(w, "         %s\n", line)
+			}
+		}
+	}
+}
