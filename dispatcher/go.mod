@@ -6,6 +6,7 @@ require (
 	github.com/cupline/cupline/chassis v0.0.0
 	github.com/cupline/cupline/schema v0.0.0
 	github.com/eclipse/paho.mqtt.golang v1.5.1
+	github.com/google/go-cmp v0.7.0
 	github.com/google/uuid v1.6.0
 	github.com/prometheus/client_golang v1.25.0
 	go.uber.org/goleak v1.3.0
