@@ -1,0 +1,154 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/cupline/cupline/api/internal/httpapi"
+	"github.com/cupline/cupline/api/internal/intake"
+	"github.com/cupline/cupline/chassis/broker"
+	"github.com/cupline/cupline/chassis/lifecycle"
+	"github.com/cupline/cupline/chassis/postgres"
+	"github.com/cupline/cupline/chassis/telemetry"
+	"github.com/cupline/cupline/store/audit"
+	"github.com/cupline/cupline/store/changes"
+	"github.com/cupline/cupline/store/identity"
+	"github.com/cupline/cupline/store/ledger"
+	"github.com/cupline/cupline/store/mailbox"
+	"github.com/cupline/cupline/store/registry"
+)
+
+// teardown is what stopping may take besides the drain.
+const teardown = 10 * time.Second
+
+// applicationName is what Postgres and the broker see.
+const applicationName = "cupline-api"
+
+// App is one api process.
+type App struct {
+	cfg      Settings
+	log      *zap.Logger
+	metrics  *prometheus.Registry
+	group    *lifecycle.Group
+	internal *telemetry.Server
+	public   *httpapi.Server
+
+	pool      *postgres.Pool
+	clock     *postgres.Clock
+	registry  *registry.Store
+	cache     *registry.Cache
+	keys      *identity.Store
+	verifier  *identity.Verifier
+	arrivals  *mailbox.Arrivals
+	quota     *mailbox.Quota
+	link      *broker.Link
+	lanes     *lanes
+	publisher *broker.Publisher
+}
+
+// New puts a process together; nothing is connected before Run.
+func New(ctx context.Context, cfg Settings, log *zap.Logger, level zap.AtomicLevel) (*App, error) {
+	a := &App{cfg: cfg, log: log, metrics: telemetry.NewRegistry(), group: lifecycle.New(log, cfg.Drain+teardown)}
+	a.internal = telemetry.NewServer(telemetry.ServerConfig{
+		Addr: cfg.InternalAddr, Registry: a.metrics, Level: level, Log: log, Failed: a.group.Fail,
+	})
+	a.group.Add("internal port", a.internal.Start, a.internal.Stop)
+	// Each part registers its teardown behind those that it needs.
+	for _, build := range []func(context.Context) error{a.database, a.broker, a.serve} {
+		if err := build(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+// Run serves until ctx ends, and then stops in order: not ready, no further requests, those
+// under way finished, the link, the database, telemetry.
+func (a *App) Run(ctx context.Context) error { return a.group.Run(ctx) }
+
+// Addr is host:port of the API once Run has started it; empty before.
+func (a *App) Addr() string { return a.public.Addr() }
+
+// InternalAddr is host:port of the internal port once Run has started it; empty before.
+func (a *App) InternalAddr() string { return a.internal.Addr() }
+
+func (a *App) database(ctx context.Context) error {
+	pool, err := postgres.Open(ctx, postgres.Config{
+		URL: a.cfg.DatabaseURL.Reveal(), MaxConns: a.cfg.DatabaseConnections, ApplicationName: applicationName,
+	})
+	if err != nil {
+		return fmt.Errorf("open the database: %w", err)
+	}
+	a.pool = pool
+	a.clock = postgres.NewClock(pool, a.log)
+	a.registry = registry.New(pool)
+	a.cache = registry.NewCache(a.registry, registry.CacheConfig{OnLanes: func() { a.lanes.changed() }})
+	a.keys = identity.New(pool)
+	a.verifier = identity.NewVerifier(a.keys, identity.VerifierConfig{Now: a.clock.Now, Log: a.log})
+	a.arrivals = mailbox.NewArrivals()
+	a.quota = mailbox.NewQuota(pool, a.log)
+	listener := postgres.NewListener(pool, changes.Listener(a.log, a.cache, a.verifier, a.arrivals, a.quota))
+	a.group.Add("pool", nil, func(context.Context) error {
+		pool.Close()
+		return nil
+	})
+	a.group.Add("database clock", a.clock.Start, a.clock.Stop)
+	a.group.Add("keys", a.verifier.Start, a.verifier.Stop)
+	a.group.Add("listener", listener.Start, listener.Stop)
+	a.internal.Check("postgres", pool.Ready)
+	a.internal.Check("notifications", listener.Ready)
+	return nil
+}
+
+func (a *App) broker(context.Context) error {
+	metrics, err := broker.NewMetrics(a.metrics)
+	if err != nil {
+		return err
+	}
+	a.link = broker.NewLink(broker.Config{URL: a.cfg.AMQPURL.Reveal(), Name: "api", Log: a.log, Metrics: metrics})
+	if a.lanes, err = newLanes(a.link, a.cache.Lanes, a.log, a.metrics); err != nil {
+		return err
+	}
+	// Behind the lanes: it publishes only once they are declared.
+	a.publisher = broker.NewPublisher(a.link, broker.PublisherConfig{Name: "publish commands", Window: a.cfg.PublishWindow})
+	a.group.Add("broker link", a.link.Start, a.link.Stop)
+	a.group.Add("lanes", a.lanes.Start, a.lanes.Stop)
+	a.internal.Check("amqp", func(context.Context) error { return a.link.Ready() })
+	a.internal.Check("topology", a.lanes.Ready)
+	return nil
+}
+
+func (a *App) serve(context.Context) error {
+	metrics, err := httpapi.NewMetrics(a.metrics)
+	if err != nil {
+		return err
+	}
+	a.public = httpapi.New(httpapi.Config{
+		Addr: a.cfg.Listen, Verifier: a.verifier, Clock: a.clock,
+		Acceptor: intake.New(intake.Config{
+			Registry: finder{a.cache}, Publisher: publisher{a.publisher}, Quota: a.quota, Clock: a.clock,
+			Observer: metrics, PublishTimeout: a.cfg.PublishTimeout,
+		}),
+		Registry: a.registry, Keys: a.keys, Ledger: ledger.NewReader(a.pool), Mailbox: mailbox.New(a.pool, mailbox.Limits{}),
+		Arrivals: a.arrivals, Trail: audit.New(a.pool),
+		Origins: a.cfg.Origins, Polls: a.cfg.LongPolls, AccessLog: a.cfg.AccessLog,
+		Metrics: metrics, Log: a.log, Failed: a.group.Fail,
+	})
+	a.group.Add("public port", a.public.Start, a.finish)
+	a.group.Add("readiness", nil, func(context.Context) error {
+		a.internal.SetDraining()
+		return nil
+	})
+	return nil
+}
+
+// finish gives requests under way their time, and leaves the rest of the teardown its own.
+func (a *App) finish(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, a.cfg.Drain)
+	defer cancel()
+	return a.public.Stop(ctx)
+}
