@@ -1,0 +1,79 @@
+package bare
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+var (
+	errRefused = errors.New("the broker refused a message")
+	// errClosed does no harm at a run's end, when the run has its verdict.
+	errClosed = errors.New("a connection to the broker was closed")
+)
+
+// source publishes until it is stopped.
+type source struct {
+	cfg       Config
+	ch        *amqp.Channel
+	confirms  chan amqp.Confirmation
+	window    chan struct{} // a place for each unconfirmed message
+	epoch     time.Time
+	published atomic.Int64
+
+	stopped  chan struct{}
+	stopOnce sync.Once
+}
+
+func newSource(cfg Config, ch *amqp.Channel) (*source, error) {
+	if err := ch.Confirm(false); err != nil {
+		return nil, fmt.Errorf("ask for confirms: %w", err)
+	}
+	return &source{
+		cfg: cfg, ch: ch, confirms: ch.NotifyPublish(make(chan amqp.Confirmation, cfg.Window)),
+		window: make(chan struct{}, cfg.Window), stopped: make(chan struct{}),
+	}, nil
+}
+
+func (s *source) stop() { s.stopOnce.Do(func() { close(s.stopped) }) }
+
+func (s *source) publish(ctx context.Context) error {
+	for n := range s.cfg.Limit {
+		select {
+		case s.window <- struct{}{}:
+		case <-s.stopped:
+			return nil
+		case <-ctx.Done():
+			return nil // another stage has failed, and said so
+		}
+		body := make([]byte, s.cfg.Size)
+		binary.BigEndian.PutUint64(body, uint64(n))
+		binary.BigEndian.PutUint64(body[8:], uint64(time.Since(s.epoch)))
+		if err := s.ch.PublishWithContext(ctx, "", firstQueue, false, false, persistent(body)); err != nil {
+			return fmt.Errorf("publish: %w", err)
+		}
+		s.published.Add(1)
+	}
+	return nil
+}
+
+// confirm gives places back; it ends with the channel.
+func (s *source) confirm() error {
+	for c := range s.confirms {
+		if !c.Ack {
+			return errRefused
+		}
+		<-s.window
+	}
+	return errClosed
+}
+
+func persistent(body []byte) amqp.Publishing {
+	return amqp.Publishing{DeliveryMode: amqp.Persistent, ContentType: "application/octet-stream", Body: body}
+}

@@ -1,0 +1,274 @@
+package load
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/cupline/cupline/schema/jsonrpc"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// finish starts the run, waits for its limit, and stops it.
+func finish(t *testing.T, r *Run, patience time.Duration) error {
+	t.Helper()
+	if err := r.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-r.Over():
+	case <-time.After(patience):
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	return r.Stop(ctx)
+}
+
+func TestClosedLoop(t *testing.T) {
+	t.Parallel()
+	for _, batch := range []int{1, 10} {
+		p := newPeer(t, wellBehaved)
+		plan := p.plan(3)
+		plan.Batch = batch
+		began := time.Now()
+		r := New(plan)
+		if err := finish(t, r, 10*time.Second); err != nil {
+			t.Fatal(err)
+		}
+		tally, latencies := r.Tally(), r.Latencies(began, time.Now())
+		if r.Done() != 200 || tally.Accepted != 200 || tally.Outcomes != 200 || len(latencies.Outcome) != 200 || len(latencies.Answer) != 200 {
+			t.Errorf("batches of %d: %d done, %+v, %d latencies", batch, r.Done(), tally, len(latencies.Outcome))
+		}
+		p.closed.Wait()
+		for client, s := range p.sockets {
+			if s.acked != s.seq || !s.saidBye {
+				t.Errorf("%s acked %d of %d, said bye %t", client, s.acked, s.seq, s.saidBye)
+			}
+		}
+		// A second run goes on with ids of its own.
+		if err := finish(t, New(plan), 10*time.Second); err != nil {
+			t.Errorf("a second run: %v", err)
+		}
+		if sum := plan.Clients[0].next + plan.Clients[1].next + plan.Clients[2].next; sum != 400 {
+			t.Errorf("the clients have counted %d ids", sum)
+		}
+	}
+}
+
+// The rate is kept, whatever comes back.
+func TestOpenLoopRate(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t, wellBehaved)
+	plan := p.plan(2)
+	plan.Rate, plan.Limit = 400, 100
+	r := New(plan)
+	began := time.Now()
+	if err := finish(t, r, 10*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(began); r.Tally().Outcomes != 100 || took < 245*time.Millisecond {
+		t.Errorf("%d outcomes in %s", r.Tally().Outcomes, took)
+	}
+	// What fell due in the first tenth of a second: 40 commands, or 41, as the first was due at once.
+	if n := len(r.Latencies(r.epoch, r.epoch.Add(100*time.Millisecond)).Outcome); n < 30 || n > 41 {
+		t.Errorf("%d commands fell due in 100 ms", n)
+	}
+}
+
+// A platform that stalls for a moment holds up all that falls due meanwhile, and all of it has to show: with one
+// connection, only the first would, were latency counted from the sending.
+func TestOpenLoopOmitsNothing(t *testing.T) {
+	t.Parallel()
+	const stall = 300 * time.Millisecond
+	p := newPeer(t, func(p *peer, client string, ids []int64, w http.ResponseWriter) {
+		if ids[0] == 20 {
+			<-time.After(stall)
+		}
+		wellBehaved(p, client, ids, w)
+	})
+	plan := p.plan(1)
+	plan.Rate, plan.Limit, plan.Workers = 200, 100, 1
+	r := New(plan)
+	if err := finish(t, r, 10*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	late := 0
+	for _, latency := range r.Latencies(r.epoch, time.Now()).Outcome {
+		if latency > stall/2 {
+			late++
+		}
+	}
+	// 60 fell due in the 300 ms, half of them in the first half of it.
+	if late < 25 {
+		t.Errorf("only %d commands show a stall of %s", late, stall)
+	}
+}
+
+// Nothing that is lost, doubled, wrong or refused may pass for a figure.
+func TestWhatMustNotHappen(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		script func(p *peer, client string, ids []int64, w http.ResponseWriter)
+		batch  int
+		want   string
+	}{
+		"missing": {want: "1 outcomes are missing", script: func(p *peer, client string, ids []int64, w http.ResponseWriter) {
+			if ids[0] == 7 {
+				acceptAll(w, ids)
+				return
+			}
+			wellBehaved(p, client, ids, w)
+		}},
+		"doubled": {want: "1 outcomes came twice", script: func(p *peer, client string, ids []int64, w http.ResponseWriter) {
+			if ids[0] == 7 {
+				p.push(client, ids...)
+			}
+			wellBehaved(p, client, ids, w)
+		}},
+		"stray": {want: "1 outcomes came for commands that were not accepted", script: func(p *peer, client string, ids []int64, w http.ResponseWriter) {
+			if ids[0] == 7 {
+				p.push(client, 1_000_000)
+			}
+			wellBehaved(p, client, ids, w)
+		}},
+		"wrong": {want: "1 outcomes answer another command", script: func(p *peer, client string, ids []int64, w http.ResponseWriter) {
+			if ids[0] == 7 {
+				p.pushResponses(client, ids, []string{`{"jsonrpc":"2.0","id":8,"result":{}}`})
+				acceptAll(w, ids)
+				return
+			}
+			wellBehaved(p, client, ids, w)
+		}},
+		"failed": {want: "1 commands ended as device_busy", script: func(p *peer, client string, ids []int64, w http.ResponseWriter) {
+			if ids[0] == 7 {
+				p.pushResponses(client, ids, []string{`{"jsonrpc":"2.0","id":7,"error":{"code":-32018,"message":"","data":{"reason":"device_busy"}}}`})
+				acceptAll(w, ids)
+				return
+			}
+			wellBehaved(p, client, ids, w)
+		}},
+		"refused": {want: "commands were not accepted, by status map[503:1]; the first answer: 503 queue full", script: func(p *peer, client string, ids []int64, w http.ResponseWriter) {
+			if ids[0] == 7 {
+				http.Error(w, "queue full", http.StatusServiceUnavailable)
+				return
+			}
+			wellBehaved(p, client, ids, w)
+		}},
+		"refused in a batch": {batch: 2, want: "not accepted, by status map[202:1]", script: func(p *peer, client string, ids []int64, w http.ResponseWriter) {
+			if ids[0] == 7 {
+				w.WriteHeader(http.StatusAccepted)
+				fmt.Fprintf(w, `{"items":[{"state":"refused","id":7},{"state":"accepted","id":8}]}`)
+				p.push(client, 8)
+				return
+			}
+			wellBehaved(p, client, ids, w)
+		}},
+		"outcome of a refused one": {want: "1 outcomes came for commands that were not accepted", script: func(p *peer, client string, ids []int64, w http.ResponseWriter) {
+			if ids[0] == 7 {
+				p.push(client, ids...)
+				http.Error(w, "queue full", http.StatusServiceUnavailable)
+				return
+			}
+			wellBehaved(p, client, ids, w)
+		}},
+		"broken socket": {want: "a client's socket broke", script: func(p *peer, client string, ids []int64, w http.ResponseWriter) {
+			if ids[0] == 7 {
+				_ = p.sockets[client].conn.NetConn().Close()
+				acceptAll(w, ids)
+				return
+			}
+			wellBehaved(p, client, ids, w)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPeer(t, c.script)
+			plan := p.plan(1)
+			plan.Limit, plan.Batch = 20, max(c.batch, 1)
+			plan.Workers = 2
+			if err := finish(t, New(plan), 500*time.Millisecond); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want %s", err, c.want)
+			}
+		})
+	}
+}
+
+func TestPlanIsChecked(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t, wellBehaved)
+	for name, spoil := range map[string]func(*Plan){
+		"no clients": func(p *Plan) { p.Clients = nil }, "no devices": func(p *Plan) { p.Devices = nil },
+		"no batch": func(p *Plan) { p.Batch = 0 }, "no workers": func(p *Plan) { p.Workers = 0 },
+		"no limit": func(p *Plan) { p.Limit = 0 }, "a negative rate": func(p *Plan) { p.Rate = -1 },
+	} {
+		plan := p.plan(1)
+		spoil(&plan)
+		if err := New(plan).Start(t.Context()); err == nil {
+			t.Errorf("a plan with %s was taken", name)
+		}
+	}
+	nobody := p.plan(1)
+	nobody.Push = "ws://127.0.0.1:1/v1/connect"
+	if err := New(nobody).Start(t.Context()); err == nil {
+		t.Error("a run began without its clients' sockets")
+	}
+}
+
+func TestRequests(t *testing.T) {
+	t.Parallel()
+	one := appendBody(nil, 9_007_199_254_740_991, 1, "relay.set", 256)
+	if r, err := jsonrpc.ParseRequest(one); err != nil || len(one) != 256 || string(r.ID.Raw) != "9007199254740991" {
+		t.Errorf("%s: %v", one, err)
+	}
+	if short := appendBody(nil, 1, 1, "m", 1); !json.Valid(short) {
+		t.Errorf("%s", short)
+	}
+	many, batch, err := jsonrpc.ParseBatch(appendBody(nil, 41, 50, "relay.set", 256))
+	if err != nil || !batch || len(many) != 50 || string(many[49].ID.Raw) != "90" {
+		t.Errorf("%d requests: %v", len(many), err)
+	}
+}
+
+func TestJudge(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		status int
+		answer string
+		err    error
+		count  int
+		want   []fate
+	}{
+		{202, "", nil, 1, []fate{accepted}},
+		{503, "", nil, 2, []fate{refused, refused}},
+		{504, "", nil, 2, []fate{doubtful, doubtful}},
+		{500, "", nil, 1, []fate{doubtful}},
+		{0, "", errNotSent, 1, []fate{refused}},
+		{0, "", context.DeadlineExceeded, 1, []fate{doubtful}},
+		{202, `{"items":[{"state":"accepted"},{"state":"in_doubt"},{"state":"refused"}]}`, nil, 3, []fate{accepted, doubtful, refused}},
+		{202, `{"items":[{"state":"accepted"}]}`, nil, 2, []fate{doubtful, doubtful}},
+		{202, `{`, nil, 2, []fate{doubtful, doubtful}},
+	} {
+		if got := judge(c.status, []byte(c.answer), c.err, c.count); fmt.Sprint(got) != fmt.Sprint(c.want) {
+			t.Errorf("%d %s %v: got %v, want %v", c.status, c.answer, c.err, got, c.want)
+		}
+	}
+}
+
+func BenchmarkFrame(b *testing.B) {
+	line := []byte(`{"type":"outcome","seq":12,"id":42,"command_id":"01908c3e-7d2a-7000-8000-000000000001","redrive":0,"device":"device-7",` +
+		`"method":"relay.set","at":"2026-03-01T12:00:30.25Z","origin":"device","source":"live","response":{"jsonrpc":"2.0","id":42,"result":{}}}`)
+	s := &socket{book: newBook(1, newPending()), news: make(chan struct{}, 1)}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := s.take(line, 0); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
