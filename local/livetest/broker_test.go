@@ -133,7 +133,7 @@ func wantClosedToStrangers(t *testing.T, instance *rabbitmq.Instance) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer connection.Close()
+	defer func() { _ = connection.Close() }()
 	if _, err := connection.Write([]byte("\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01x")); err != nil {
 		t.Fatal(err)
 	}

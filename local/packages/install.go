@@ -43,7 +43,8 @@ func Ensure(ctx context.Context, progress io.Writer, needs ...Need) error {
 	if err != nil {
 		return fmt.Errorf("%s is missing, and %w; %s", names(missing), err, byHand(missing))
 	}
-	fmt.Fprintf(progress, "installing %s (no service is started, no database cluster made)\n", names(missing))
+	// Progress that cannot be shown is no reason not to make any.
+	_, _ = fmt.Fprintf(progress, "installing %s (no service is started, no database cluster made)\n", names(missing))
 	if err := install(ctx, progress, shell, "", missing); err != nil {
 		return fmt.Errorf("install %s: %w; %s", names(missing), err, byHand(missing))
 	}

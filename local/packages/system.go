@@ -28,7 +28,7 @@ func Recognise() (System, error) {
 	if err != nil {
 		return System{}, fmt.Errorf("recognise this system: %w", err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	return parseSystem(file)
 }
 

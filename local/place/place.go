@@ -39,7 +39,7 @@ type Folder struct {
 func Prepare(base, name string, account process.Account) (Folder, error) {
 	base, err := filepath.Abs(base)
 	if err == nil {
-		err = makeOpen(base)
+		err = MakeOpen(base)
 	}
 	if err != nil {
 		return Folder{}, fmt.Errorf("prepare a folder for %s: %w", name, err)
@@ -105,7 +105,7 @@ func elsewhereOf(base string) string {
 
 func elsewhere(base, name string, account process.Account) (Folder, error) {
 	home := elsewhereOf(base)
-	if err := makeOpen(home); err != nil {
+	if err := MakeOpen(home); err != nil {
 		return Folder{}, fmt.Errorf("prepare a folder for %s, as %s cannot enter %s: %w", name, account.Name, base, err)
 	}
 	target := filepath.Join(home, name)
@@ -124,7 +124,7 @@ var errUnreachable = errors.New("the user cannot work there")
 
 // settle makes path and its work folder, and has the account try the latter.
 func settle(path string, account process.Account) (Folder, error) {
-	if err := makeOpen(path); err != nil {
+	if err := MakeOpen(path); err != nil {
 		return Folder{}, fmt.Errorf("prepare a folder: %w", err)
 	}
 	resolved, err := filepath.EvalSymlinks(path)
@@ -176,13 +176,13 @@ func try(path string, account process.Account) error {
 	return nil
 }
 
-// makeOpen makes a folder and those above it so that other users may enter it, whatever the umask. Folders that were
+// MakeOpen makes a folder and those above it so that other users may enter it, whatever the umask. Folders that were
 // there are left as they are.
-func makeOpen(path string) error {
+func MakeOpen(path string) error {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return nil
 	}
-	if err := makeOpen(filepath.Dir(path)); err != nil {
+	if err := MakeOpen(filepath.Dir(path)); err != nil {
 		return err
 	}
 	if err := os.Mkdir(path, 0o755); err != nil && !errors.Is(err, os.ErrExist) {

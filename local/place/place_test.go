@@ -123,7 +123,7 @@ func TestStill(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	if !still(path, file) {
 		t.Error("the file is there")
 	}

@@ -2,6 +2,7 @@
 package ports
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -82,11 +83,11 @@ func (r *Reservation) add(port int) error {
 // reserve marks a port as taken and makes sure that nobody listens on it. The mark is an abstract Unix socket: the
 // kernel keeps its name to one process of the machine's network and forgets it with the process.
 func reserve(port int) (net.Listener, error) {
-	mark, err := net.Listen("unix", "@cupline-port-"+strconv.Itoa(port))
+	mark, err := listen("unix", "@cupline-port-"+strconv.Itoa(port))
 	if err != nil {
 		return nil, err
 	}
-	trial, err := net.Listen("tcp4", Address(port))
+	trial, err := listen("tcp4", Address(port))
 	if err == nil {
 		err = trial.Close()
 	}
@@ -94,6 +95,11 @@ func reserve(port int) (net.Listener, error) {
 		return nil, errors.Join(err, mark.Close())
 	}
 	return mark, nil
+}
+
+// listen needs no context: nothing in it waits.
+func listen(network, address string) (net.Listener, error) {
+	return new(net.ListenConfig).Listen(context.Background(), network, address)
 }
 
 // Address is the port on the loopback address: 127.0.0.1:port.

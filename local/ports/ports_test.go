@@ -48,7 +48,7 @@ func TestChooseLeavesAPortThatIsListenedOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer taken.Close()
+	defer func() { _ = taken.Close() }()
 	port := taken.Addr().(*net.TCPAddr).Port
 	chosen, err := Choose(port)
 	if err != nil {

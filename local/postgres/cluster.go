@@ -29,7 +29,7 @@ func (i *Instance) serverFor(ctx context.Context, files layout) (packages.Postgr
 	if err != nil {
 		return packages.Postgres{}, err
 	}
-	fmt.Fprintln(i.config.Progress, "making a Postgres database cluster")
+	i.config.say("making a Postgres database cluster")
 	return server, create(ctx, server, files, i.known.Password, i.config, i.account)
 }
 

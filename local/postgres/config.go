@@ -44,3 +44,8 @@ func (c Config) complete() (Config, error) {
 	}
 	return c, nil
 }
+
+// say tells of progress; that it cannot be shown is no reason not to make any.
+func (c Config) say(format string, values ...any) {
+	_, _ = fmt.Fprintf(c.Progress, format+"\n", values...)
+}

@@ -62,7 +62,7 @@ func (i *Instance) Start(ctx context.Context) error {
 		defer cancel()
 		return errors.Join(fmt.Errorf("start Postgres: %w", err), i.Stop(ending))
 	}
-	fmt.Fprintf(i.config.Progress, "Postgres serves after %.1f s\n", time.Since(began).Seconds())
+	i.config.say("Postgres serves after %.1f s", time.Since(began).Seconds())
 	return nil
 }
 
@@ -96,7 +96,10 @@ func (i *Instance) run(ctx context.Context) (err error) {
 		return err
 	}
 	i.server.Store(started)
-	if err := started.Ready(ctx, func(context.Context) error { return takesConnections(files.data) }); err != nil {
+	ready := func(context.Context) error { return takesConnections(files.data) }
+	if err := started.Ready(ctx, ready); errors.Is(ctx.Err(), context.Canceled) {
+		return err // the caller's wish, and nothing that the server could explain
+	} else if err != nil {
 		return fmt.Errorf("%w; its log, %s, ends:\n%s", err, i.LogFile(), process.Tail(i.LogFile()))
 	}
 	return nil
@@ -108,7 +111,7 @@ func (i *Instance) endOrphans(ctx context.Context) error {
 	if err != nil || orphan == nil {
 		return err
 	}
-	fmt.Fprintln(i.config.Progress, "stopping the Postgres that an earlier run left running")
+	i.config.say("stopping the Postgres that an earlier run left running")
 	return orphan.Stop(ctx, fastStop, stopGrace)
 }
 

@@ -64,8 +64,7 @@ func (n note) write(path string) error {
 		err = os.Rename(fresh.Name(), path)
 	}
 	if err != nil {
-		os.Remove(fresh.Name())
-		return fmt.Errorf("write the pid file %s: %w", path, err)
+		return errors.Join(fmt.Errorf("write the pid file %s: %w", path, err), removeFile(fresh.Name()))
 	}
 	return nil
 }

@@ -117,7 +117,7 @@ func (p *Process) killMember(pid int) {
 	if err != nil {
 		return
 	}
-	defer held.Release()
+	defer func() { _ = held.Release() }()
 	if holdsToken(pid, p.note.Token) || pid == p.note.PID && p.leads() {
 		// It may have ended by itself; what still lives is looked for again.
 		_ = held.Signal(syscall.SIGKILL)
@@ -156,7 +156,7 @@ func (p *Process) signal(signal syscall.Signal) error {
 	if err != nil || held == nil {
 		return err
 	}
-	defer held.Release()
+	defer func() { _ = held.Release() }()
 	if err := held.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("ask %s (process %d) to end: %w", p.note.Name, p.note.PID, err)
 	}

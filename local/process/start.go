@@ -1,6 +1,7 @@
 package process
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -82,8 +83,9 @@ func launch(spec Spec, token string) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start %s: open its log: %w", spec.Name, err)
 	}
-	defer log.Close()
-	child := exec.Command(spec.Path, spec.Args...)
+	defer func() { _ = log.Close() }() // the child has its own
+	// No context of the caller's ends it: it outlives its caller.
+	child := exec.CommandContext(context.Background(), spec.Path, spec.Args...)
 	// The token stands last: a program that writes its title over its arguments may reach into what follows them.
 	child.Env = append(spec.Env[:len(spec.Env):len(spec.Env)], tokenVariable+"="+token)
 	child.Dir = spec.Dir

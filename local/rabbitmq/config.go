@@ -19,8 +19,11 @@ type Config struct {
 	Plugins []string
 	// Settings are further lines of rabbitmq.conf, "key = value" each, after those that this package writes.
 	Settings []string
-	// User is the administrator's name when the node is first made; "cupline" when empty. The password is generated.
+	// User is the administrator's name when the node is first made; "cupline" when empty.
 	User string
+	// Password is the administrator's when the node is first made, for one that joins others and so has their users;
+	// generated when empty.
+	Password string
 	// Schedulers is how many of the machine's cores the node uses; at most 4 when zero.
 	Schedulers int
 	// Node is the Erlang node's name when the node is first made, NAME@localhost; generated when empty.
@@ -70,4 +73,9 @@ func (c Config) complete() (Config, error) {
 
 func (c Config) enabled(plugin string) bool {
 	return slices.Contains(c.Plugins, plugin)
+}
+
+// say tells of progress; that it cannot be shown is no reason not to make any.
+func (c Config) say(format string, values ...any) {
+	_, _ = fmt.Fprintf(c.Progress, format+"\n", values...)
 }

@@ -13,6 +13,16 @@ import (
 	"github.com/cupline/cupline/local/process"
 )
 
+// logName is the node's log within its folder of logs.
+const logName = "rabbitmq.log"
+
+// raiseFiles is the shell script that the broker's own reads first, in place of the machine's in /etc/rabbitmq. Every
+// connection takes a file; a far higher limit would cost the node memory for each file that it might open.
+const raiseFiles = `files=$(ulimit -H -n)
+if [ "$files" = unlimited ] || [ "$files" -gt 65536 ]; then files=65536; fi
+ulimit -n "$files"
+`
+
 // layout is where a node's files are within its work folder.
 type layout struct {
 	home, data, logs, config, advanced, more, plugins, environment, cookie, pid string
@@ -38,10 +48,9 @@ func (l layout) write(config Config, known memory, version packages.Version, acc
 		}
 	}
 	files := map[string]string{
-		l.config:  strings.Join(settings(config, known, version, l), "\n") + "\n",
-		l.plugins: "[" + strings.Join(config.Plugins, ",") + "].\n",
-		// Empty, so that the machine's own in /etc/rabbitmq are not read.
-		l.environment: "",
+		l.config:      strings.Join(settings(config, known, version, l), "\n") + "\n",
+		l.plugins:     "[" + strings.Join(config.Plugins, ",") + "].\n",
+		l.environment: raiseFiles,
 		l.cookie:      known.Cookie,
 	}
 	for path, content := range files {
@@ -63,7 +72,7 @@ func settings(config Config, known memory, version packages.Version, l layout) [
 		"default_vhost = /",
 		"default_user_tags.administrator = true",
 		"log.console = false",
-		"log.file = " + filepath.Join(l.logs, "rabbitmq.log"),
+		"log.file = " + logName, // within RABBITMQ_LOG_BASE
 		"log.file.level = info",
 		"log.file.rotation.size = 10485760",
 		"log.file.rotation.count = 2",

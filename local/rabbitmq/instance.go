@@ -54,7 +54,7 @@ func (i *Instance) Start(ctx context.Context) error {
 		defer cancel()
 		return errors.Join(fmt.Errorf("start RabbitMQ: %w", err), i.end(ending, time.Second))
 	}
-	fmt.Fprintf(i.config.Progress, "RabbitMQ serves after %.1f s\n", time.Since(began).Seconds())
+	i.config.say("RabbitMQ serves after %.1f s", time.Since(began).Seconds())
 	return nil
 }
 
@@ -86,7 +86,9 @@ func (i *Instance) run(ctx context.Context, broker packages.RabbitMQ) (err error
 		return err
 	}
 	i.node.Store(node)
-	if err := node.Ready(ctx, i.checks()...); err != nil {
+	if err := node.Ready(ctx, i.checks()...); errors.Is(ctx.Err(), context.Canceled) {
+		return err // the caller's wish, and nothing that the node could explain
+	} else if err != nil {
 		return fmt.Errorf("%w; it says (more in %s):\n%s", err, i.LogFile(), i.complaint())
 	}
 	return nil
@@ -146,7 +148,7 @@ func (i *Instance) endOrphans(ctx context.Context) error {
 		return err
 	}
 	if orphan != nil {
-		fmt.Fprintln(i.config.Progress, "stopping the RabbitMQ that an earlier run left running")
+		i.config.say("stopping the RabbitMQ that an earlier run left running")
 		if i.folder.Recall(&i.known) == nil {
 			i.easeStop(ctx)
 		}
@@ -172,6 +174,16 @@ func (i *Instance) MQTTAddress() string {
 	return ports.Address(i.known.MQTTPort)
 }
 
+// User is the administrator's name.
+func (i *Instance) User() string {
+	return i.known.User
+}
+
+// Password is the administrator's password, a secret.
+func (i *Instance) Password() string {
+	return i.known.Password
+}
+
 // Node is the Erlang node's name.
 func (i *Instance) Node() string {
 	return i.known.Node
@@ -189,7 +201,7 @@ func (i *Instance) Cookie() string {
 
 // LogFile is the node's own log.
 func (i *Instance) LogFile() string {
-	return filepath.Join(layoutOf(i.folder.Work).logs, "rabbitmq.log")
+	return filepath.Join(layoutOf(i.folder.Work).logs, logName)
 }
 
 // outputFile gets what the node prints rather than logs: why it could not even begin.

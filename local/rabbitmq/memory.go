@@ -51,7 +51,10 @@ func (i *Instance) remember() (*ports.Reservation, error) {
 
 // invent makes up a new node's name and secrets.
 func invent(config Config) memory {
-	fresh := memory{Node: config.Node, User: config.User, Password: rand.Text(), Cookie: config.Cookie}
+	fresh := memory{Node: config.Node, User: config.User, Password: config.Password, Cookie: config.Cookie}
+	if fresh.Password == "" {
+		fresh.Password = rand.Text()
+	}
 	if fresh.Node == "" {
 		var unique [4]byte
 		_, _ = rand.Read(unique[:]) // crypto/rand.Read never fails

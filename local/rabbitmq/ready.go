@@ -64,7 +64,7 @@ func greet(ctx context.Context, address string) error {
 	if err != nil {
 		return err
 	}
-	defer connection.Close()
+	defer func() { _ = connection.Close() }()
 	if limit, bounded := ctx.Deadline(); bounded {
 		if err := connection.SetDeadline(limit); err != nil {
 			return err
@@ -96,7 +96,7 @@ func (i *Instance) logIn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("the management API answers %s to the administrator", response.Status)
 	}

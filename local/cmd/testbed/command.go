@@ -70,7 +70,10 @@ func setUp(options options, signals <-chan os.Signal) (bed, error) {
 		return bed{}, err
 	}
 	if fresh.pair, err = startPair(ctx, fresh.folder); err != nil {
-		return bed{}, errors.Join(context.Cause(ctx), err, fresh.tearDown(false))
+		if cause := context.Cause(ctx); cause != nil {
+			err = cause // everything else follows from it
+		}
+		return bed{}, errors.Join(err, fresh.tearDown(false))
 	}
 	return fresh, nil
 }
@@ -81,7 +84,7 @@ func claim(base string) (bed, error) {
 	folder := filepath.Join(base, fmt.Sprintf("%s%d", temporary, os.Getpid()))
 	var last error
 	for range 5 {
-		if err := os.MkdirAll(folder, 0o755); err != nil {
+		if err := place.MakeOpen(folder); err != nil {
 			return bed{}, fmt.Errorf("make the run's folder: %w", err)
 		}
 		lock, err := place.Take(folder)
@@ -130,7 +133,8 @@ func clearDead(ctx context.Context, base string) {
 // execute runs the command with the pair's exports, passes signals on to it, and returns its exit code: 128 and the
 // signal's number if one ended it, as shells have it.
 func execute(arguments, exports []string, signals <-chan os.Signal) (int, error) {
-	command := exec.Command(arguments[0], arguments[1:]...)
+	// No context ends it: signals are passed on, and what it does with them is its own affair.
+	command := exec.CommandContext(context.Background(), arguments[0], arguments[1:]...)
 	command.Env = append(os.Environ(), exports...)
 	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
 	interactive := hasTerminal()

@@ -47,7 +47,10 @@ type options struct {
 func run(arguments []string) int {
 	var options options
 	flags := flag.NewFlagSet("testbed", flag.ContinueOnError)
-	flags.Usage = func() { fmt.Fprint(flags.Output(), usage); flags.PrintDefaults() }
+	flags.Usage = func() {
+		_, _ = fmt.Fprint(flags.Output(), usage)
+		flags.PrintDefaults()
+	}
 	flags.StringVar(&options.install, "install", "", "further `programs` to install if missing, with commas between: gcc")
 	flags.StringVar(&options.base, "base", ".run", "`folder` below which the temporary folder is made")
 	flags.BoolVar(&options.keep, "keep", false, "leave the temporary folder, with the logs, until the next run")
