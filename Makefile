@@ -1,6 +1,6 @@
 # Two commands matter: `make up` runs Cupline, `make test` proves it. `make help` lists the rest.
 MODULES := $(shell sed -n 's|^	\./||p' go.work)
-TESTBED := go run ./local/cmd/testbed
+TESTBED := .bin/testbed
 BIN     := $(CURDIR)/.bin
 export GOFLAGS += -buildvcs=false
 
@@ -17,7 +17,8 @@ reset: ## forget what make up keeps in .run/
 	@go run ./cli/cmd/cupline up --reset
 
 test: ## every test, race detector on, with a private broker and database
-	$(TESTBED) --install gcc -- go test -race -timeout 14m work
+	@go build -o $(TESTBED) ./local/cmd/testbed
+	@$(TESTBED) --install gcc,wscat -- go test -race -timeout 14m work
 
 test-short: ## the tests that need nothing running
 	go test -short work

@@ -38,13 +38,16 @@ func Database() Need {
 	}
 }
 
-// Program is the need for a program on the PATH that a package of the same name brings; gcc comes with the C library's
-// headers, which the race detector needs as well.
+// Program is the need for a program on the PATH that a package of the same name brings, but for two: gcc comes with the
+// C library's headers, which the race detector needs as well, and wscat, a WebSocket client, with node-ws.
 func Program(name string) Need {
 	need := Need{Name: name, Packages: []string{name}, Present: func() error { return onPath(name) }}
-	if name == "gcc" {
+	switch name {
+	case "gcc":
 		need.Packages = []string{"gcc", "libc6-dev"}
 		need.Present = func() error { return errors.Join(onPath(name), isFile("/usr/include/stdlib.h")) }
+	case "wscat":
+		need.Packages = []string{"node-ws"}
 	}
 	return need
 }
