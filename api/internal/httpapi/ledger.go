@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -125,15 +126,7 @@ func idKey(text string) (string, error) {
 	return id.Key, err
 }
 
-// isInteger: a minus sign perhaps, and digits.
+// isInteger: as JSON writes one, without fraction and exponent. 042 is none.
 func isInteger(text string) bool {
-	if text[0] == '-' {
-		text = text[1:]
-	}
-	for i := range len(text) {
-		if text[i] < '0' || text[i] > '9' {
-			return false
-		}
-	}
-	return text != ""
+	return strings.Trim(text, "-0123456789") == "" && jsonrpc.CheckJSON([]byte(text)) == nil
 }
