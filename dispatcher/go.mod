@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	github.com/cupline/cupline/chassis v0.0.0
+	github.com/cupline/cupline/migrations v0.0.0
 	github.com/cupline/cupline/schema v0.0.0
 	github.com/eclipse/paho.mqtt.golang v1.5.1
 	github.com/google/go-cmp v0.7.0

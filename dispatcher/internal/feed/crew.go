@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
+
+	"github.com/cupline/cupline/chassis/broker"
 )
 
 // errStopping is why waiting ends at shutdown.
@@ -66,4 +69,19 @@ func (c *crew) end(ctx context.Context) error {
 	c.stopAll(errStopping)
 	<-done
 	return err
+}
+
+// pauseLimit bounds the wait for a broker that is to hear that no more is wanted; a link
+// that is stuck must not take up the time in which commands could finish.
+const pauseLimit = 3 * time.Second
+
+// pause stops deliveries to all of the consumers.
+func pause(ctx context.Context, consumers ...*broker.Consumer) error {
+	ctx, cancel := context.WithTimeout(ctx, pauseLimit)
+	defer cancel()
+	var problems []error
+	for _, c := range consumers {
+		problems = append(problems, c.Pause(ctx))
+	}
+	return errors.Join(problems...)
 }

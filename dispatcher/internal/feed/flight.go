@@ -52,9 +52,8 @@ func (w *Work) lose(f *flight, d *broker.Delivery) {
 
 // fly runs a command and settles it.
 func (w *Work) fly(f *flight) {
-	inFlight := w.cfg.Metrics.inFlight.WithLabelValues(w.cfg.Lane)
-	inFlight.Inc()
-	defer inFlight.Dec()
+	w.inFlight.Inc()
+	defer w.inFlight.Dec()
 	for {
 		w.mu.Lock()
 		waiting := f.waiting
@@ -104,7 +103,7 @@ func (w *Work) publish(f *flight, v dispatch.Verdict) error {
 // shutdown its deliveries are handed back; a lost one has none.
 func (w *Work) again(f *flight) bool {
 	if w.crew.stopping() {
-		w.leave(f, (*broker.Delivery).Requeue)
+		w.leave(f, w.handBack)
 		w.cfg.Metrics.returned.WithLabelValues(w.cfg.Lane).Inc()
 		return false
 	}

@@ -52,7 +52,7 @@ func NewLetters(link *broker.Link, cfg LettersConfig) *Letters {
 // Stop takes no more letters and hands back those that are not settled: settling one
 // again finds what was written.
 func (l *Letters) Stop(ctx context.Context) error {
-	paused := l.consumer.Pause(ctx)
+	paused := pause(ctx, l.consumer)
 	if err := l.crew.end(ctx); err != nil {
 		return fmt.Errorf("dead letters were given up: %w", errors.Join(err, paused))
 	}

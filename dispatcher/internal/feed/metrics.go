@@ -12,7 +12,7 @@ import (
 type Metrics struct {
 	outcomes  *prometheus.CounterVec
 	buried    *prometheus.CounterVec
-	forgotten *prometheus.CounterVec
+	silent    *prometheus.CounterVec
 	adopted   *prometheus.CounterVec
 	returned  *prometheus.CounterVec
 	inFlight  *prometheus.GaugeVec
@@ -27,7 +27,7 @@ func NewMetrics(registerer prometheus.Registerer) (*Metrics, error) {
 	m := &Metrics{
 		outcomes:  counter("cupline_outcomes_total", "Outcomes published, confirmed.", "lane", "origin", "reason"),
 		buried:    counter("cupline_buried_total", "Commands given to the recorder, confirmed.", "lane", "reason"),
-		forgotten: counter("cupline_forgotten_total", "Repeated posts whose first copy answers.", "lane"),
+		silent:    counter("cupline_silent_total", "Commands acknowledged without a word: one-way ones that ran, repeated posts whose first copy answers.", "lane"),
 		adopted:   counter("cupline_adopted_total", "Redeliveries of commands that run in this process.", "lane"),
 		returned:  counter("cupline_returned_total", "Deliveries given up unacknowledged, for the broker to deliver again.", "lane"),
 		inFlight: prometheus.NewGaugeVec(prometheus.GaugeOpts{
@@ -36,7 +36,7 @@ func NewMetrics(registerer prometheus.Registerer) (*Metrics, error) {
 			Name: "cupline_publish_retries_total", Help: "Publishes of outcomes and letters that have to be tried again."}),
 	}
 	err := errors.Join(
-		registerer.Register(m.outcomes), registerer.Register(m.buried), registerer.Register(m.forgotten),
+		registerer.Register(m.outcomes), registerer.Register(m.buried), registerer.Register(m.silent),
 		registerer.Register(m.adopted), registerer.Register(m.returned), registerer.Register(m.inFlight),
 		registerer.Register(m.unsent),
 	)
@@ -54,6 +54,6 @@ func (m *Metrics) settled(lane string, v dispatch.Verdict) {
 	case v.Letter != nil:
 		m.buried.WithLabelValues(lane, string(v.Letter.Reason)).Inc()
 	default:
-		m.forgotten.WithLabelValues(lane).Inc()
+		m.silent.WithLabelValues(lane).Inc()
 	}
 }

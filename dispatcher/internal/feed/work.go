@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"github.com/cupline/cupline/chassis/broker"
@@ -45,6 +47,10 @@ type Work struct {
 	crew     *crew
 	consumer *broker.Consumer
 	overflow *overflow
+	inFlight prometheus.Gauge
+	// cancelled is set once the broker has heard that no more commands are wanted here:
+	// what is handed back before would come straight back, and each time is counted.
+	cancelled atomic.Bool
 
 	mu      sync.Mutex // guards the rest
 	flights map[flightKey]*flight
@@ -61,7 +67,10 @@ type flightKey struct {
 // NewWork makes the feed and registers its consumer on link. Register what declares the
 // lane's queue before.
 func NewWork(link *broker.Link, cfg WorkConfig) *Work {
-	w := &Work{cfg: cfg, crew: newCrew(), flights: make(map[flightKey]*flight)}
+	w := &Work{
+		cfg: cfg, crew: newCrew(), flights: make(map[flightKey]*flight),
+		inFlight: cfg.Metrics.inFlight.WithLabelValues(cfg.Lane),
+	}
 	consume := broker.ConsumerConfig{
 		Queue: topology.WorkQueue(cfg.Lane), Prefetch: cfg.Concurrency, Handle: w.handle,
 	}
@@ -83,7 +92,8 @@ func (w *Work) Start(ctx context.Context) error {
 // finish until ctx ends, and gives up what then still runs: the ledger knows of it, and
 // the broker delivers it again once the link is stopped.
 func (w *Work) Stop(ctx context.Context) error {
-	paused := errors.Join(w.consumer.Pause(ctx), w.overflow.consumer.Pause(ctx))
+	paused := pause(ctx, w.consumer, w.overflow.consumer)
+	w.cancelled.Store(paused == nil)
 	if err := w.crew.end(ctx); err != nil {
 		return fmt.Errorf("lane %s: commands were given up: %w", w.cfg.Lane, errors.Join(err, paused))
 	}
@@ -98,7 +108,7 @@ func (w *Work) handle(ctx context.Context, d *broker.Delivery) {
 	}
 	if err != nil {
 		if !w.crew.run(func() { w.bury(d, err) }) {
-			d.Requeue()
+			w.handBack(d)
 		}
 		return
 	}
@@ -113,11 +123,19 @@ func (w *Work) handle(ctx context.Context, d *broker.Delivery) {
 	f := &flight{key: key, command: c, message: d.Message, deliveries: make(map[*broker.Delivery]func() bool, 1)}
 	f.renew(w.crew.waiting)
 	if !w.crew.run(func() { w.fly(f) }) {
-		d.Requeue() // stopping: it came before the broker heard so
+		w.handBack(d) // stopping: it came before the broker heard so
 		return
 	}
 	w.flights[key] = f
 	w.adopt(ctx, f, d)
+}
+
+// handBack returns a delivery that was not started, at shutdown. Without it the broker
+// takes it back when the link is stopped.
+func (w *Work) handBack(d *broker.Delivery) {
+	if w.cancelled.Load() {
+		d.Requeue()
+	}
 }
 
 // bury gives a message that is no command of this lane to the recorder, as it came.

@@ -122,7 +122,9 @@ func idOf(request []byte) string {
 	return strings.TrimPrefix(r.ID.Key, "s:")
 }
 
-func result(id string) []byte { return []byte(`{"jsonrpc":"2.0","id":"` + id + `","result":{"on":true}}`) }
+func result(id string) []byte {
+	return []byte(`{"jsonrpc":"2.0","id":"` + id + `","result":{"on":true}}`)
+}
 
 func echo(request []byte, answer func([]byte)) { answer(result(idOf(request))) }
 
@@ -148,15 +150,15 @@ func answersError(t *testing.T, s *Subject) {
 	}
 }
 
-// answersTwoAtOnce holds the first call back until the second one is answered.
+// answersTwoAtOnce holds the call that arrives first back until the other one is answered.
 func answersTwoAtOnce(t *testing.T, s *Subject) {
-	arrived := make(chan string, 2)
-	hold := map[bool]chan struct{}{true: make(chan struct{}), false: make(chan struct{})}
+	arrived := [2]chan string{make(chan string, 1), make(chan string, 1)}
+	proceed := [2]chan struct{}{make(chan struct{}), make(chan struct{})}
 	var requests atomic.Int32
 	s.Behave(func(request []byte, answer func([]byte)) {
-		first := requests.Add(1) == 1
-		arrived <- idOf(request)
-		<-hold[first]
+		n := requests.Add(1) - 1
+		arrived[n] <- idOf(request)
+		<-proceed[n]
 		answer(result(idOf(request)))
 	})
 	answers := make(chan string, 2)
@@ -170,12 +172,12 @@ func answersTwoAtOnce(t *testing.T, s *Subject) {
 			answers <- c.ID
 		}()
 	}
-	first, second := <-arrived, <-arrived
-	close(hold[false])
+	first, second := <-arrived[0], <-arrived[1]
+	close(proceed[1])
 	if got := <-answers; got != second {
 		t.Errorf("%s was answered first, want %s", got, second)
 	}
-	close(hold[true])
+	close(proceed[0])
 	if got := <-answers; got != first {
 		t.Errorf("%s was answered last, want %s", got, first)
 	}

@@ -46,7 +46,9 @@ func New(t testing.TB, b *brokertest.Broker, tenant, name string) *Device {
 
 // Behave sets what the device does with each request from now on. behaviour is called in
 // a goroutine of its own, which has to end before the test; answer may be called any number of times.
-func (d *Device) Behave(behaviour func(request []byte, answer func([]byte))) { d.behaviour.Store(&behaviour) }
+func (d *Device) Behave(behaviour func(request []byte, answer func([]byte))) {
+	d.behaviour.Store(&behaviour)
+}
 
 // Requests is how many requests have arrived.
 func (d *Device) Requests() int { return int(d.requests.Load()) }
