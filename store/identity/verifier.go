@@ -1,11 +1,29 @@
 package identity
 
 import (
+	"cmp"
 	"context"
+	"fmt"
+	"strings"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/cupline/cupline/store/changes"
+	"github.com/cupline/cupline/store/internal/recall"
 )
+
+// Principal is who a token stands for.
+type Principal struct {
+	Tenant string
+	Client string
+	KeyID  string
+	// Scopes is shared by all who verify: it must not be changed.
+	Scopes []string
+	// Expires zero means never.
+	Expires time.Time
+}
 
 // VerifierConfig of a Verifier. Zero values mean the defaults.
 type VerifierConfig struct {
@@ -19,41 +37,222 @@ type VerifierConfig struct {
 	FlushEvery time.Duration
 	// Now in database time; nil means this machine's clock.
 	Now func() time.Time
-	// OnRevoke is called, not on the caller's goroutine, once this process learns that a
-	// key was revoked, also when that happened while notifications did not come; it must
-	// not block for long. May be nil.
+	// OnRevoke is called once this process learns that a key was revoked, also when that
+	// happened while notifications did not come; for one key maybe several times. It is never called
+	// by Verify's caller, and must not block for long. May be nil.
 	OnRevoke func(tenant, client, keyID string)
 	Log      *zap.Logger
 }
 
+func (c VerifierConfig) withDefaults() VerifierConfig {
+	c.Keys = cmp.Or(c.Keys, 100_000)
+	c.Negative = cmp.Or(c.Negative, 2*time.Second)
+	c.LoadTimeout = cmp.Or(c.LoadTimeout, 2*time.Second)
+	c.FlushEvery = cmp.Or(c.FlushEvery, 30*time.Second)
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.OnRevoke == nil {
+		c.OnRevoke = func(string, string, string) {}
+	}
+	if c.Log == nil {
+		c.Log = zap.NewNop()
+	}
+	return c
+}
+
+const (
+	// gapMargin is added to a gap in the notifications: a dead link is noticed late, and a
+	// revocation may commit later than its time says.
+	gapMargin  = 2 * time.Minute
+	sweepRetry = 500 * time.Millisecond
+)
+
 // Verifier answers who a token stands for, from memory. It is a changes.Subscriber and safe
 // for concurrent use. While notifications do not come, keys are asked for anew, and
 // believed as they were last known when the database does not answer.
-type Verifier struct{}
+type Verifier struct {
+	store *Store
+	cfg   VerifierConfig
+	keys  *recall.Memory[string, *secured]
+	sweep chan struct{} // what was revoked in a gap has to be found
+	stop  context.CancelFunc
+	work  sync.WaitGroup
+
+	mu    sync.Mutex // guards the rest
+	uses  map[string]time.Time
+	live  bool      // notifications come
+	since time.Time // when the gap began whose revocations are not yet found; zero for none
+}
 
 // NewVerifier makes an empty verifier on the store.
-func NewVerifier(store *Store, cfg VerifierConfig) *Verifier { return &Verifier{} }
+func NewVerifier(store *Store, cfg VerifierConfig) *Verifier {
+	cfg = cfg.withDefaults()
+	return &Verifier{
+		store: store, cfg: cfg, sweep: make(chan struct{}, 1), stop: func() {}, uses: map[string]time.Time{}, since: time.Now(),
+		keys: recall.New(recall.Config[string, *secured]{
+			Load: store.byID, Absent: ErrUnknown, Size: cfg.Keys, Negative: cfg.Negative, LoadTimeout: cfg.LoadTimeout,
+		}),
+	}
+}
 
-// Start begins to write last uses in the background.
-func (v *Verifier) Start(ctx context.Context) error { return errSoon }
+// Start begins to write last uses, and to look for what was revoked in gaps, in the background.
+func (v *Verifier) Start(ctx context.Context) error {
+	run, stop := context.WithCancel(context.WithoutCancel(ctx))
+	v.stop = stop
+	v.work.Go(func() { v.run(run) })
+	return nil
+}
 
-// Stop writes what is left and ends.
-func (v *Verifier) Stop(ctx context.Context) error { return errSoon }
+// Stop ends that, and writes the last uses that are left.
+func (v *Verifier) Stop(ctx context.Context) error {
+	v.stop()
+	v.work.Wait()
+	return v.flush(ctx)
+}
 
 // Verify tells who token stands for: ErrUnknown, ErrRevoked, ErrExpired, or ErrUnavailable
 // when the key is not in memory and the database does not answer.
 func (v *Verifier) Verify(ctx context.Context, token string) (Principal, error) {
-	return Principal{}, errSoon
+	keyID, secret, ok := parseToken(token)
+	if !ok {
+		return Principal{}, ErrUnknown
+	}
+	key, err := v.keys.Get(ctx, keyID)
+	if err != nil {
+		return Principal{}, fmt.Errorf("verify a key: %w", err)
+	}
+	now := v.cfg.Now()
+	switch {
+	case !key.matches(secret):
+		return Principal{}, ErrUnknown
+	case !key.Revoked.IsZero():
+		return Principal{}, ErrRevoked
+	case !key.Expires.IsZero() && !now.Before(key.Expires):
+		return Principal{}, ErrExpired
+	}
+	v.used(keyID, now)
+	return Principal{Tenant: key.Tenant, Client: key.Client, KeyID: keyID, Scopes: key.Scopes, Expires: key.Expires}, nil
+}
+
+// used remembers a use. There are never more than keys are kept: past that, uses go unnoted.
+func (v *Verifier) used(keyID string, at time.Time) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if _, known := v.uses[keyID]; known || len(v.uses) < v.cfg.Keys {
+		v.uses[keyID] = at
+	}
 }
 
 // Channels is changes.Keys.
-func (v *Verifier) Channels() []string { return nil }
+func (v *Verifier) Channels() []string { return []string{changes.Keys} }
 
 // Notify drops the key that payload names, and tells OnRevoke.
-func (v *Verifier) Notify(ctx context.Context, channel, payload string) {}
+func (v *Verifier) Notify(_ context.Context, _, payload string) {
+	words := strings.Split(payload, " ")
+	if len(words) != 4 {
+		return
+	}
+	v.keys.Drop(words[3])
+	if words[0] == "revoked" {
+		v.cfg.OnRevoke(words[1], words[2], words[3])
+	}
+}
 
-// Connected marks every key as to be asked for anew, and finds what was revoked in the gap.
-func (v *Verifier) Connected(ctx context.Context) {}
+// Connected marks every key as to be asked for anew, and has what was revoked in the gap found.
+func (v *Verifier) Connected(context.Context) {
+	v.keys.Connected()
+	v.mu.Lock()
+	v.live = true
+	v.mu.Unlock()
+	select {
+	case v.sweep <- struct{}{}:
+	default: // it is about to look
+	}
+}
 
 // Disconnected marks every key as to be asked for anew until Connected.
-func (v *Verifier) Disconnected() {}
+func (v *Verifier) Disconnected() {
+	v.keys.Disconnected()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.live = false
+	if v.since.IsZero() {
+		v.since = time.Now()
+	}
+}
+
+func (v *Verifier) run(ctx context.Context) {
+	flush := time.NewTicker(v.cfg.FlushEvery)
+	defer flush.Stop()
+	var again <-chan time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-flush.C:
+			if err := v.flush(ctx); err != nil && ctx.Err() == nil {
+				v.cfg.Log.Warn("last uses of keys wait to be written", zap.Error(err))
+			}
+			continue
+		case <-v.sweep:
+		case <-again:
+		}
+		again = nil
+		if err := v.findRevoked(ctx); err != nil && ctx.Err() == nil {
+			v.cfg.Log.Warn("keys revoked while nobody listened are not known yet", zap.Error(err))
+			again = time.After(sweepRetry)
+		}
+	}
+}
+
+// findRevoked tells OnRevoke of every key that was revoked while notifications did not come.
+func (v *Verifier) findRevoked(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, v.cfg.LoadTimeout)
+	defer cancel()
+	v.mu.Lock()
+	since := v.since
+	if v.live { // else the gap goes on, and Connected comes again
+		v.since = time.Time{}
+	}
+	v.mu.Unlock()
+	if since.IsZero() {
+		return nil
+	}
+	keys, err := v.store.revokedFor(ctx, time.Since(since)+gapMargin)
+	if err != nil {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.since = since
+		return err
+	}
+	for _, k := range keys {
+		v.keys.Drop(k.ID)
+		v.cfg.OnRevoke(k.Tenant, k.Client, k.ID)
+	}
+	return nil
+}
+
+// flush writes the uses since the last time; what cannot be written waits for the next.
+func (v *Verifier) flush(ctx context.Context) error {
+	v.mu.Lock()
+	noted := v.uses
+	v.uses = make(map[string]time.Time, len(noted))
+	v.mu.Unlock()
+	uses := make([]use, 0, len(noted))
+	for keyID, at := range noted {
+		uses = append(uses, use{keyID, at})
+	}
+	err := v.store.noteUses(ctx, uses)
+	if err == nil {
+		return nil
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for keyID, at := range noted {
+		if later := v.uses[keyID]; later.Before(at) && len(v.uses) < v.cfg.Keys {
+			v.uses[keyID] = at
+		}
+	}
+	return err
+}

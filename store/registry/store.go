@@ -4,10 +4,12 @@ package registry
 import (
 	"context"
 	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/cupline/cupline/chassis/postgres"
-	"github.com/cupline/cupline/schema/device"
-	"github.com/cupline/cupline/schema/topology"
 	"github.com/cupline/cupline/store"
 )
 
@@ -41,57 +43,62 @@ type Store struct{ pool *postgres.Pool }
 // New makes a store on the pool.
 func New(pool *postgres.Pool) *Store { return &Store{pool: pool} }
 
-var errSoon = errors.New("not there yet")
-
-// PutDevice makes or replaces a device. created tells which. ErrNoTenant, ErrNoType.
-func (s *Store) PutDevice(ctx context.Context, d device.Device) (created bool, err error) {
-	return false, errSoon
+// fault gives a database error the name that it has here.
+func fault(attempted string, err error) error {
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) {
+		if known := byConstraint(refused.ConstraintName); known != nil {
+			return fmt.Errorf("%s: %w", attempted, known)
+		}
+	}
+	if errors.Is(err, pgx.ErrNoRows) {
+		return fmt.Errorf("%s: %w", attempted, ErrNotFound)
+	}
+	return store.Fault(attempted, err)
 }
 
-// Device returns one device, or ErrNotFound.
-func (s *Store) Device(ctx context.Context, tenant, id string) (device.Device, error) {
-	return device.Device{}, errSoon
+// byConstraint tells what a broken reference means when a row is put.
+func byConstraint(constraint string) error {
+	switch constraint {
+	case "devices_tenant_fkey", "device_types_tenant_fkey":
+		return ErrNoTenant
+	case "devices_type":
+		return ErrNoType
+	case "device_types_lane_fkey":
+		return ErrNoLane
+	}
+	return nil
 }
 
-// DeleteDevice deletes one device, or returns ErrNotFound.
-func (s *Store) DeleteDevice(ctx context.Context, tenant, id string) error { return errSoon }
-
-// Devices returns a page of a tenant's devices in byte order of their ids, from behind after on.
-func (s *Store) Devices(ctx context.Context, tenant, after string, limit int) ([]device.Device, error) {
-	return nil, errSoon
+// deleted reads what a delete came to.
+func deleted(attempted string, tag pgconn.CommandTag, err error) error {
+	switch err := fault(attempted, err); {
+	case errors.Is(err, ErrNoType), errors.Is(err, ErrNoLane): // somebody still points to it
+		return fmt.Errorf("%s: %w", attempted, ErrInUse)
+	case err != nil:
+		return err
+	case tag.RowsAffected() == 0:
+		return fmt.Errorf("%s: %w", attempted, ErrNotFound)
+	}
+	return nil
 }
 
-// PutType makes or replaces a device type. ErrNoTenant, ErrNoLane, ErrNotIdempotent.
-func (s *Store) PutType(ctx context.Context, t device.Type) (created bool, err error) {
-	return false, errSoon
+func page(limit int) int {
+	if limit < 1 || limit > MaxPage {
+		return MaxPage
+	}
+	return limit
 }
 
-// Type returns one device type, or ErrNotFound.
-func (s *Store) Type(ctx context.Context, tenant, name string) (device.Type, error) {
-	return device.Type{}, errSoon
+// list collects a page.
+func list[T any](ctx context.Context, s *Store, attempted string, scan func(pgx.Row) (T, error), sql string, args ...any) ([]T, error) {
+	rows, err := s.pool.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, fault(attempted, err)
+	}
+	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (T, error) { return scan(row) })
+	if err != nil {
+		return nil, fault(attempted, err)
+	}
+	return found, nil
 }
-
-// DeleteType deletes one device type: ErrNotFound, or ErrInUse while devices have it.
-func (s *Store) DeleteType(ctx context.Context, tenant, name string) error { return errSoon }
-
-// Types returns a page of a tenant's device types in byte order of their names, from behind after on.
-func (s *Store) Types(ctx context.Context, tenant, after string, limit int) ([]device.Type, error) {
-	return nil, errSoon
-}
-
-// PutLane makes or replaces a lane. ErrNotIdempotent when it would lose its ledger under
-// types that need it; ErrDefaultLane.
-func (s *Store) PutLane(ctx context.Context, lane topology.Lane) (created bool, err error) {
-	return false, errSoon
-}
-
-// Lane returns one lane, or ErrNotFound.
-func (s *Store) Lane(ctx context.Context, name string) (topology.Lane, error) {
-	return topology.Lane{}, errSoon
-}
-
-// DeleteLane deletes a lane: ErrNotFound, ErrInUse while types have it, ErrDefaultLane.
-func (s *Store) DeleteLane(ctx context.Context, name string) error { return errSoon }
-
-// Lanes returns all lanes in byte order of their names.
-func (s *Store) Lanes(ctx context.Context) ([]topology.Lane, error) { return nil, errSoon }

@@ -1,0 +1,52 @@
+package identity
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/base64"
+	"strings"
+)
+
+const (
+	tokenPrefix  = "cup_"
+	keyIDBytes   = 10
+	keyIDLength  = 16
+	secretBytes  = 32
+	secretLength = 43
+)
+
+var keyIDText = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// newToken makes a key id and a secret. Every character may stand in an HTTP header, a WebSocket
+// subprotocol and a URL.
+func newToken() (keyID, secret string) {
+	var id [keyIDBytes]byte
+	var bits [secretBytes]byte
+	_, _ = rand.Read(id[:]) // never fails: crypto/rand ends the process first
+	_, _ = rand.Read(bits[:])
+	return keyIDText.EncodeToString(id[:]), base64.RawURLEncoding.EncodeToString(bits[:])
+}
+
+func token(keyID, secret string) string { return tokenPrefix + keyID + "_" + secret }
+
+// parseToken takes a token apart. ok is false for what newToken cannot have made.
+func parseToken(token string) (keyID, secret string, ok bool) {
+	rest, found := strings.CutPrefix(token, tokenPrefix)
+	if !found {
+		return "", "", false
+	}
+	keyID, secret, found = strings.Cut(rest, "_")
+	if !found || len(keyID) != keyIDLength || len(secret) != secretLength {
+		return "", "", false
+	}
+	for _, c := range []byte(keyID) {
+		if (c < 'a' || c > 'z') && (c < '2' || c > '7') {
+			return "", "", false
+		}
+	}
+	return keyID, secret, true
+}
+
+// hash is what is kept of a secret. It has 256 random bits: nothing slower is needed.
+func hash(secret string) [sha256.Size]byte { return sha256.Sum256([]byte(secret)) }
