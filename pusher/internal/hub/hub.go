@@ -343,3 +343,11 @@ func (h *Hub) allSessions() []*session.Session {
 	}
 	return all
 }
+
+// Sweep undoes the bindings of those clients that are not here: an earlier holder of the
+// slot left them.
+func (h *Hub) Sweep(clients []Key) {
+	for _, key := range clients {
+		h.known(key)
+	}
+}

@@ -57,7 +57,10 @@ func (s *Session) look(now time.Time) (code push.CloseCode, mail bool) {
 		s.pinged, s.pingAt = true, now
 		s.out.Send(push.Encode(push.TypePing, struct{}{}))
 	}
-	s.recent.forget(now)
+	if s.recent.forget(now) && s.owed {
+		// What was left out of the last look may have been copies of these.
+		s.owed, mail = false, true
+	}
 	s.giveUp(now)
 	if s.stale(now) && !s.stalled {
 		// Another session of the client may take its mail.
@@ -176,9 +179,11 @@ func (r *recent) has(id uuid.UUID) bool {
 	return false
 }
 
-// forget frees the memory of an idle session.
-func (r *recent) forget(now time.Time) {
-	if len(r.ids) > 0 && now.Sub(r.last) >= remember {
-		r.ids = nil
+// forget frees the memory of an idle session, and reports that it did.
+func (r *recent) forget(now time.Time) bool {
+	if len(r.ids) == 0 || now.Sub(r.last) < remember {
+		return false
 	}
+	r.ids = nil
+	return true
 }

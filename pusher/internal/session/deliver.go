@@ -46,7 +46,7 @@ func (s *Session) again(e *Entry, it *Item) Cause {
 			e.Item.Release(SocketLost)
 			e.Item = it
 		}
-	case e.Live, e.Item.live == nil:
+	case e.Live && !e.Item.wasRefused(), e.Item.live == nil:
 		// The first copy waits for the ack, or lies in the mailbox.
 		it.cover()
 	default:
@@ -79,7 +79,10 @@ func (s *Session) Fill(now time.Time, items []*Item, mayStay, surelyStay int64) 
 	if full = surelyStay > 0; full {
 		s.lag(now, surelyStay, WindowFull)
 	}
-	s.owed = s.owed || mayStay > 0
+	if mayStay > 0 {
+		// Copies of what is in flight, perhaps; or more than was fetched.
+		s.owed, s.announced = true, now
+	}
 	return sent, full
 }
 
@@ -123,7 +126,7 @@ func (s *Session) settle(now time.Time, e Entry) {
 	switch {
 	case e.Live:
 		source = push.SourceLive
-		doubtful := s.lagging || e.Item.Redelivered || s.announced.After(e.Sent) || e.Item.lost()
+		doubtful := s.lagging || e.Item.Redelivered || !s.announced.Before(e.Sent) || e.Item.lost()
 		if !e.Item.ack(doubtful) {
 			s.cfg.Receipts.Acked(e.Item)
 		}

@@ -1,0 +1,128 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/cupline/cupline/chassis/telemetry"
+	"github.com/cupline/cupline/pusher/internal/session"
+	"github.com/cupline/cupline/schema/envelope"
+	"github.com/cupline/cupline/schema/push"
+)
+
+// metrics counts for all packages here; it has no label that names a tenant or client.
+type metrics struct {
+	now func() time.Time // database time
+
+	sessions  prometheus.Gauge
+	inFlight  prometheus.Gauge
+	bindings  *prometheus.CounterVec
+	bindRound prometheus.Histogram
+	bindWait  prometheus.Histogram
+	pushed    *prometheus.CounterVec
+	acked     *prometheus.CounterVec
+	lag       *prometheus.CounterVec
+	refused   *prometheus.CounterVec
+	ended     *prometheus.CounterVec
+	mailbox   *prometheus.CounterVec
+	forgotten *prometheus.CounterVec
+	expired   prometheus.Counter
+	endToEnd  *prometheus.HistogramVec
+}
+
+func newMetrics(r prometheus.Registerer, now func() time.Time) (*metrics, error) {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
+	m := &metrics{
+		now: now,
+		sessions: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "cupline_push_sessions", Help: "Sessions of clients, those that are being bound included.",
+		}),
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "cupline_push_in_flight", Help: "Live outcomes taken from the broker and not settled.",
+		}),
+		bindings:  counter("cupline_push_bindings_total", "Bindings of clients made and undone.", "op"),
+		bindRound: prometheus.NewHistogram(telemetry.Seconds("cupline_push_bind_round_seconds", "Time of one round of bindings at the broker.")),
+		bindWait:  prometheus.NewHistogram(telemetry.Seconds("cupline_push_bind_wait_seconds", "Time a client waited for its binding.")),
+		pushed:    counter("cupline_push_outcomes_total", "Outcomes sent to clients, once for each socket.", "source"),
+		acked:     counter("cupline_push_acks_total", "Outcomes acked by clients, once for each socket.", "source"),
+		lag:       counter("cupline_push_lag_total", "Sessions that went over to the mailbox.", "cause"),
+		refused:   counter("cupline_push_refused_total", "Live outcomes led to the mailbox.", "cause"),
+		ended:     counter("cupline_push_closed_total", "Sessions ended, by close code; lost when the socket was.", "code"),
+		mailbox:   counter("cupline_mailbox_taken_total", "What became of messages of the mailbox queue.", "fate"),
+		forgotten: counter("cupline_push_notes_forgotten_total", "Acks of clients that could not be noted while the database was away.", "in"),
+		expired: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "cupline_mailbox_expired_total", Help: "Outcomes deleted from mailboxes because nobody fetched them in time.",
+		}),
+		endToEnd: prometheus.NewHistogramVec(telemetry.Seconds("cupline_push_end_to_end_seconds",
+			"Time from the acceptance of a command to the client's ack of its outcome."), []string{"origin", "source"}),
+	}
+	var problems []error
+	for _, c := range []prometheus.Collector{
+		m.sessions, m.inFlight, m.bindings, m.bindRound, m.bindWait, m.pushed, m.acked, m.lag, m.refused, m.ended,
+		m.mailbox, m.forgotten, m.expired, m.endToEnd,
+	} {
+		problems = append(problems, r.Register(c))
+	}
+	if err := errors.Join(problems...); err != nil {
+		return nil, fmt.Errorf("register the pusher's metrics: %w", err)
+	}
+	return m, nil
+}
+
+// Pushed counts an outcome sent.
+func (m *metrics) Pushed(source string) { m.pushed.WithLabelValues(source).Inc() }
+
+// Acked counts an outcome acked, and how long it took from the start.
+func (m *metrics) Acked(it *session.Item, source string) {
+	m.acked.WithLabelValues(source).Inc()
+	origin := it.Outcome.Origin
+	if origin != envelope.OriginDevice {
+		origin = envelope.OriginPlatform // a closed set of labels, whatever is stored
+	}
+	m.endToEnd.WithLabelValues(origin, source).Observe(max(m.now().Sub(it.Accepted), 0).Seconds())
+}
+
+// LagEntered counts a session that went over to the mailbox.
+func (m *metrics) LagEntered(cause session.Cause) { m.lag.WithLabelValues(string(cause)).Inc() }
+
+// Ended counts a session's end.
+func (m *metrics) Ended(code push.CloseCode) {
+	label := "lost"
+	if code != 0 {
+		label = strconv.Itoa(int(code))
+	}
+	m.ended.WithLabelValues(label).Inc()
+}
+
+// Sessions counts who is there.
+func (m *metrics) Sessions(change int) { m.sessions.Add(float64(change)) }
+
+// Bound counts bindings and times their round.
+func (m *metrics) Bound(clients int, took time.Duration) {
+	m.bindings.WithLabelValues("bind").Add(float64(clients))
+	m.bindRound.Observe(took.Seconds())
+}
+
+// Unbound counts what was undone.
+func (m *metrics) Unbound(clients int) { m.bindings.WithLabelValues("unbind").Add(float64(clients)) }
+
+// BindWaited times a client's wait.
+func (m *metrics) BindWaited(d time.Duration) { m.bindWait.Observe(d.Seconds()) }
+
+// Refused counts what went to the mailbox.
+func (m *metrics) Refused(cause session.Cause) { m.refused.WithLabelValues(string(cause)).Inc() }
+
+// InFlight counts what is not settled.
+func (m *metrics) InFlight(change int) { m.inFlight.Add(float64(change)) }
+
+func (m *metrics) fate(fate string, n int) { m.mailbox.WithLabelValues(fate).Add(float64(n)) }
+
+func (m *metrics) forgot(in string) func(notes int) {
+	return func(notes int) { m.forgotten.WithLabelValues(in).Add(float64(notes)) }
+}

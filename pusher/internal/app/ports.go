@@ -1,0 +1,83 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/cupline/cupline/pusher/internal/feed"
+	"github.com/cupline/cupline/pusher/internal/session"
+	"github.com/cupline/cupline/store"
+	"github.com/cupline/cupline/store/audit"
+	"github.com/cupline/cupline/store/deadletter"
+	"github.com/cupline/cupline/store/identity"
+	"github.com/cupline/cupline/store/ledger"
+	"github.com/cupline/cupline/store/mailbox"
+)
+
+// scope that a key needs to receive outcomes; the same as for reading the mailbox over HTTP.
+const scope = "replies:read"
+
+// verifier is session.Verifier on the keys' cache.
+type verifier struct{ keys *identity.Verifier }
+
+func (v verifier) Verify(ctx context.Context, token string) (session.Principal, error) {
+	p, err := v.keys.Verify(ctx, token)
+	switch {
+	case errors.Is(err, identity.ErrRevoked):
+		return session.Principal{}, session.ErrRevoked
+	case errors.Is(err, identity.ErrUnknown), errors.Is(err, identity.ErrExpired):
+		return session.Principal{}, fmt.Errorf("%w: %w", session.ErrBadToken, err)
+	case err != nil:
+		return session.Principal{}, err
+	case !slices.Contains(p.Scopes, scope):
+		return session.Principal{}, session.ErrForbidden
+	}
+	return session.Principal{Tenant: p.Tenant, Client: p.Client, KeyID: p.KeyID, Expires: p.Expires}, nil
+}
+
+// counts is session.Mailbox on the store.
+type counts struct{ store *mailbox.Store }
+
+func (c counts) Counts(ctx context.Context, tenant, client string) (waiting, missed int64, err error) {
+	found, err := c.store.Counts(ctx, tenant, client)
+	return found.Waiting, found.Missed, err
+}
+
+// noteInLedger writes plain acks.
+func noteInLedger(w *ledger.Writer) func(context.Context, []feed.Mark) error {
+	return func(ctx context.Context, marks []feed.Mark) error {
+		all := make([]ledger.DeliveredMark, len(marks))
+		for i, m := range marks {
+			all[i] = ledger.DeliveredMark{Tenant: m.Tenant, Client: m.Client, CommandID: m.ID}
+		}
+		return refusal(w.Delivered(ctx, all))
+	}
+}
+
+// noteInMailbox writes acks of what may lie in the mailbox; they reach the ledger as well.
+func noteInMailbox(s *mailbox.Store) func(context.Context, []feed.Mark) error {
+	return func(ctx context.Context, marks []feed.Mark) error {
+		all := make([]mailbox.AckMark, len(marks))
+		for i, m := range marks {
+			all[i] = mailbox.AckMark{Tenant: m.Tenant, Client: m.Client, CommandID: m.ID}
+		}
+		return refusal(s.Ack(ctx, all))
+	}
+}
+
+func refusal(err error) error {
+	if errors.Is(err, store.ErrRefused) {
+		return fmt.Errorf("%w: %w", feed.ErrRefused, err)
+	}
+	return err
+}
+
+// park keeps a message for operators.
+func park(s *deadletter.Store) func(context.Context, deadletter.Letter, ...audit.Entry) error {
+	return func(ctx context.Context, letter deadletter.Letter, lines ...audit.Entry) error {
+		_, _, err := s.Park(ctx, letter, lines...)
+		return err
+	}
+}
