@@ -12,6 +12,7 @@ import (
 	"time"
 
 	cupline "github.com/cupline/cupline/clients/go"
+	"github.com/cupline/cupline/clients/go/cuplinetest"
 	"github.com/cupline/cupline/schema/device"
 )
 
@@ -31,7 +32,7 @@ func (s *script) client(t *testing.T) *cupline.Client {
 		case !known:
 			w.Header().Set("Content-Type", "application/problem+json")
 			w.WriteHeader(http.StatusNotFound)
-			fmt.Fprintf(w, `{"title":"No such thing","status":404,"code":"not_found","detail":%q}`, r.Method+" "+r.URL.RequestURI())
+			_, _ = fmt.Fprintf(w, `{"title":"No such thing","status":404,"code":"not_found","detail":%q}`, r.Method+" "+r.URL.RequestURI())
 		case answer == "":
 			w.WriteHeader(http.StatusNoContent)
 		default:
@@ -171,18 +172,18 @@ func TestCommandsAndMailbox(t *testing.T) {
 
 func TestBatchTellsOfEachItem(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
+	p := cuplinetest.New(t)
 	status, answer := http.StatusAccepted, `{"items":[
 		{"state":"accepted","id":1,"command_id":"c-1","expires_at":"2030-01-01T00:00:00Z"},
 		{"state":"refused","id":2,"problem":{"title":"T","status":503,"code":"queue_full"}},
 		{"state":"in_doubt","id":3,"command_id":"c-3","problem":{"title":"T","status":504,"code":"in_doubt"}}]}`
-	p.post = func(w http.ResponseWriter, r *http.Request) {
+	p.Handle(cuplinetest.Commands, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(status)
 		_, _ = io.WriteString(w, answer)
-	}
+	})
 	const batch = `[{"jsonrpc":"2.0","id":1,"method":"m"},{"jsonrpc":"2.0","id":2,"method":"m"},{"jsonrpc":"2.0","id":3,"method":"m"}]`
-	c := p.client(t)
+	c := newClient(t, p)
 	items, err := c.SendBatch(t.Context(), "lamp-1", []byte(batch), 0)
 	if err != nil || len(items) != 3 {
 		t.Fatal(items, err)

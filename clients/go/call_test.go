@@ -10,17 +10,18 @@ import (
 	"time"
 
 	cupline "github.com/cupline/cupline/clients/go"
+	"github.com/cupline/cupline/clients/go/cuplinetest"
 	"github.com/cupline/cupline/schema/outcome"
 	"github.com/cupline/cupline/schema/push"
 )
 
 // online is a listener with its peer's connection.
-func online(t *testing.T, p *peer) (*cupline.Listener, *socket, chan cupline.Outcome) {
+func online(t *testing.T, p *cuplinetest.Platform) (*cupline.Listener, *cuplinetest.Socket, chan cupline.Outcome) {
 	t.Helper()
 	got, handle := keep(8)
-	l := p.listen(t, cupline.ListenConfig{Handle: handle})
-	s := p.next()
-	s.greet("s-1")
+	l := listen(t, p, cupline.ListenConfig{Handle: handle})
+	s := p.Next()
+	s.Greet("s-1")
 	if err := l.WaitOnline(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -43,23 +44,23 @@ func call(ctx context.Context, l *cupline.Listener, opts cupline.SendOptions) ch
 
 func TestCallIsAnsweredByItsCommandIDAlone(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
+	p := cuplinetest.New(t)
 	posted := make(chan struct{})
-	p.post = func(w http.ResponseWriter, r *http.Request) { accept(w, r, "cmd-1"); close(posted) }
+	p.Handle(cuplinetest.Commands, func(w http.ResponseWriter, r *http.Request) { cuplinetest.Accept("cmd-1")(w, r); close(posted) })
 	l, s, got := online(t, p)
 	done := call(t.Context(), l, cupline.SendOptions{ID: "mine"})
 	receive(t, "the post", posted)
-	s.send(outcomeFrame(1, `"other"`, "cmd-0"))
+	s.Send(outcomeFrame(1, `"other"`, "cmd-0"))
 	if o := receive(t, "the other outcome", got); o.CommandID != "cmd-0" {
 		t.Errorf("the handler got %s", o.CommandID)
 	}
-	s.send(outcomeFrame(2, `"mine"`, "cmd-1"))
+	s.Send(outcomeFrame(2, `"mine"`, "cmd-1"))
 	c := receive(t, "the call", done)
 	if c.err != nil || c.outcome.CommandID != "cmd-1" {
 		t.Errorf("the call got %+v, %v", c.outcome, c.err)
 	}
 	for last := uint64(0); last < 2; {
-		last = s.read().Seq
+		last = s.Read().Seq
 	}
 	if len(got) != 0 {
 		t.Error("the handler got the call's outcome as well")
@@ -71,9 +72,9 @@ func TestOutcomeMayComeBeforeThe202(t *testing.T) {
 	for name, lose := range map[string]bool{"the 202 comes late": false, "the 202 is lost": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := newPeer(t)
+			p := cuplinetest.New(t)
 			posted, answer := make(chan string, 1), make(chan struct{})
-			p.post = func(w http.ResponseWriter, r *http.Request) {
+			p.Handle(cuplinetest.Commands, func(w http.ResponseWriter, r *http.Request) {
 				body, _ := io.ReadAll(r.Body)
 				var request struct{ ID json.RawMessage }
 				_ = json.Unmarshal(body, &request)
@@ -84,12 +85,12 @@ func TestOutcomeMayComeBeforeThe202(t *testing.T) {
 				}
 				w.WriteHeader(http.StatusAccepted)
 				_, _ = w.Write([]byte(`{"id":"x","command_id":"cmd-1","expires_at":"2030-01-01T00:00:00Z"}`))
-			}
+			})
 			l, s, _ := online(t, p)
 			done := call(t.Context(), l, cupline.SendOptions{})
 			id := receive(t, "the post", posted)
-			s.send(outcomeFrame(1, id, "cmd-1"))
-			if f := s.read(); f.Type != push.TypeAck {
+			s.Send(outcomeFrame(1, id, "cmd-1"))
+			if f := s.Read(); f.Type != push.TypeAck {
 				t.Fatalf("got %+v", f)
 			}
 			close(answer)
@@ -104,9 +105,9 @@ func TestOutcomeMayComeBeforeThe202(t *testing.T) {
 // duplicate_id of another post is not ours.
 func TestRepeatedPostIsAnsweredByTheFirst(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
+	p := cuplinetest.New(t)
 	posted := make(chan struct{})
-	p.post = func(w http.ResponseWriter, r *http.Request) { accept(w, r, "cmd-2"); close(posted) }
+	p.Handle(cuplinetest.Commands, func(w http.ResponseWriter, r *http.Request) { cuplinetest.Accept("cmd-2")(w, r); close(posted) })
 	l, s, got := online(t, p)
 	pending, err := l.Begin(t.Context(), "lamp-1", "echo", nil, cupline.SendOptions{ID: "mine"})
 	if err != nil {
@@ -119,11 +120,11 @@ func TestRepeatedPostIsAnsweredByTheFirst(t *testing.T) {
 			Reason: outcome.DuplicateID, Executed: outcome.No, CommandID: "cmd-9", Device: "lamp-1",
 		}.Response([]byte(`"mine"`)),
 	}
-	s.send(string(foreign.Append(nil)))
+	s.Send(string(foreign.Append(nil)))
 	if o := receive(t, "the duplicate_id", got); o.CommandID != "cmd-9" {
 		t.Errorf("the handler got %s", o.CommandID)
 	}
-	s.send(outcomeFrame(2, `"mine"`, "cmd-1"))
+	s.Send(outcomeFrame(2, `"mine"`, "cmd-1"))
 	if o, err := pending.Wait(t.Context()); err != nil || o.CommandID != "cmd-1" {
 		t.Errorf("the call got %+v, %v", o, err)
 	}
@@ -131,7 +132,7 @@ func TestRepeatedPostIsAnsweredByTheFirst(t *testing.T) {
 
 func TestLateOutcomeOfACallGoesToTheHandler(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
+	p := cuplinetest.New(t)
 	l, s, got := online(t, p)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -144,7 +145,7 @@ func TestLateOutcomeOfACallGoesToTheHandler(t *testing.T) {
 		t.Errorf("Wait says %v of %+v", err, pending.Accepted)
 	}
 	pending.Forget()
-	s.send(outcomeFrame(1, `"mine"`, "cmd-1"))
+	s.Send(outcomeFrame(1, `"mine"`, "cmd-1"))
 	if o := receive(t, "the late outcome", got); o.CommandID != "cmd-1" {
 		t.Errorf("the handler got %s", o.CommandID)
 	}
@@ -152,7 +153,7 @@ func TestLateOutcomeOfACallGoesToTheHandler(t *testing.T) {
 
 func TestWaitMayBeCalledAgain(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
+	p := cuplinetest.New(t)
 	l, s, got := online(t, p)
 	pending, err := l.Begin(t.Context(), "lamp-1", "echo", nil, cupline.SendOptions{ID: "mine"})
 	if err != nil {
@@ -164,14 +165,14 @@ func TestWaitMayBeCalledAgain(t *testing.T) {
 	if _, err := pending.Wait(over); !errors.Is(err, context.Canceled) {
 		t.Errorf("Wait says %v", err)
 	}
-	s.send(outcomeFrame(1, `"mine"`, "cmd-1"), outcomeFrame(2, `"mine"`, "cmd-1"))
+	s.Send(outcomeFrame(1, `"mine"`, "cmd-1"), outcomeFrame(2, `"mine"`, "cmd-1"))
 	for range 2 {
 		if o, err := pending.Wait(t.Context()); err != nil || o.CommandID != "cmd-1" {
 			t.Errorf("Wait says %+v, %v", o, err)
 		}
 	}
 	for last := uint64(0); last < 2; {
-		last = s.read().Seq
+		last = s.Read().Seq
 	}
 	if len(got) != 0 {
 		t.Error("the handler got the call's outcome as well")
@@ -180,13 +181,13 @@ func TestWaitMayBeCalledAgain(t *testing.T) {
 
 func TestCallEndsWithItsListener(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
+	p := cuplinetest.New(t)
 	l, s, _ := online(t, p)
 	pending, err := l.Begin(t.Context(), "lamp-1", "echo", nil, cupline.SendOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.close(push.Revoked)
+	s.Close(push.Revoked)
 	if _, err := pending.Wait(t.Context()); err == nil {
 		t.Error("Wait returned an outcome")
 	}

@@ -48,13 +48,13 @@ func New(cfg Config) (*Client, error) {
 		problems = append(problems, err)
 	}
 	if c.api == nil && c.push == nil && len(problems) == 0 {
-		problems = append(problems, errors.New("URL: missing, and so is PushURL"))
+		problems = append(problems, errors.New("neither URL nor PushURL is there"))
 	}
 	if cfg.Key == "" || strings.ContainsAny(cfg.Key, " \r\n") {
-		problems = append(problems, errors.New("Key: missing, or with spaces in it"))
+		problems = append(problems, errors.New("no Key, or one with spaces in it"))
 	}
 	if cfg.Timeout < 0 {
-		problems = append(problems, errors.New("Timeout: must not be negative"))
+		problems = append(problems, errors.New("a negative Timeout"))
 	}
 	if len(problems) > 0 {
 		return nil, fmt.Errorf("make a Cupline client: %w", errors.Join(problems...))

@@ -57,7 +57,7 @@ func (l *Listener) dial(ctx context.Context) (*websocket.Conn, error) {
 	socket, answer, err := dialer.DialContext(ctx, address, http.Header{"Authorization": {"Bearer " + l.client.key}})
 	if err != nil {
 		if answer != nil {
-			// The library keeps the first kilobyte of the answer.
+			defer closeBody(answer) // the library has read its first kilobyte already
 			return nil, fmt.Errorf("connect to %s: %w", address, readProblem(answer, true))
 		}
 		return nil, fmt.Errorf("connect to %s: %w: %w", address, ErrUnreachable, err)

@@ -45,13 +45,13 @@ const (
 func (cfg ListenConfig) complete() (ListenConfig, error) {
 	var problems []error
 	if cfg.Handle == nil {
-		problems = append(problems, errors.New("Handle: missing; outcomes that nobody takes would be lost"))
+		problems = append(problems, errors.New("no Handle: outcomes that nobody takes would be lost"))
 	}
 	if cfg.Window < 0 || cfg.Window > defaultWindow {
-		problems = append(problems, fmt.Errorf("Window: must be 1 to %d", defaultWindow))
+		problems = append(problems, fmt.Errorf("a Window of %d: must be 1 to %d", cfg.Window, defaultWindow))
 	}
 	if cfg.Remember < 0 || cfg.MaxMessage < 0 || cfg.MinWait < 0 || cfg.MaxWait < 0 {
-		problems = append(problems, errors.New("Remember, MaxMessage, MinWait, MaxWait: must not be negative"))
+		problems = append(problems, errors.New("a negative Remember, MaxMessage, MinWait or MaxWait"))
 	}
 	setDefault(&cfg.Window, defaultWindow)
 	setDefault(&cfg.Remember, defaultRemember)

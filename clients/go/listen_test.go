@@ -9,6 +9,7 @@ import (
 	"time"
 
 	cupline "github.com/cupline/cupline/clients/go"
+	"github.com/cupline/cupline/clients/go/cuplinetest"
 	"github.com/cupline/cupline/schema/push"
 )
 
@@ -23,14 +24,14 @@ func keep(room int) (chan cupline.Outcome, func(context.Context, cupline.Outcome
 
 func TestListenerIntroducesItselfAndTellsWhatWelcomeSaid(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
+	p := cuplinetest.New(t)
 	_, handle := keep(1)
-	l := p.listen(t, cupline.ListenConfig{Handle: handle, Window: 7})
-	s := p.next()
-	if s.authorization != "Bearer k" {
-		t.Errorf("Authorization is %q", s.authorization)
+	l := listen(t, p, cupline.ListenConfig{Handle: handle, Window: 7})
+	s := p.Next()
+	if s.Authorization != "Bearer k" {
+		t.Errorf("Authorization is %q", s.Authorization)
 	}
-	if hello := s.greet("s-1"); hello.Window != 7 || hello.Session != "" {
+	if hello := s.Greet("s-1"); hello.Window != 7 || hello.Session != "" {
 		t.Errorf("hello asks for window %d and names session %q", hello.Window, hello.Session)
 	}
 	if err := l.WaitOnline(t.Context()); err != nil {
@@ -44,23 +45,23 @@ func TestListenerIntroducesItselfAndTellsWhatWelcomeSaid(t *testing.T) {
 
 func TestOutcomeIsAckedOnlyAfterItsHandlerReturned(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
+	p := cuplinetest.New(t)
 	entered, release := make(chan struct{}), make(chan struct{})
-	p.listen(t, cupline.ListenConfig{Handle: func(_ context.Context, o cupline.Outcome) error {
+	listen(t, p, cupline.ListenConfig{Handle: func(_ context.Context, o cupline.Outcome) error {
 		close(entered)
 		<-release
 		return nil
 	}})
-	s := p.next()
-	s.greet("s-1")
-	s.send(outcomeFrame(1, `"a"`, "c-1"))
+	s := p.Next()
+	s.Greet("s-1")
+	s.Send(outcomeFrame(1, `"a"`, "c-1"))
 	receive(t, "the handler", entered)
-	s.send(string(push.Encode(push.TypePing, struct{}{})))
-	if f := s.read(); f.Type != push.TypePong {
+	s.Send(cuplinetest.Frame(push.TypePing, struct{}{}))
+	if f := s.Read(); f.Type != push.TypePong {
 		t.Fatalf("with the handler at work the client sent %q, not pong", f.Type)
 	}
 	close(release)
-	if f := s.read(); f.Type != push.TypeAck || f.Seq != 1 {
+	if f := s.Read(); f.Type != push.TypeAck || f.Seq != 1 {
 		t.Fatalf("after the handler the client sent %+v", f)
 	}
 }
@@ -68,28 +69,28 @@ func TestOutcomeIsAckedOnlyAfterItsHandlerReturned(t *testing.T) {
 func TestAcksAreCumulative(t *testing.T) {
 	t.Parallel()
 	const n = 64
-	p := newPeer(t)
+	p := cuplinetest.New(t)
 	got, handle := keep(n)
 	first := make(chan struct{})
-	p.listen(t, cupline.ListenConfig{Handle: func(ctx context.Context, o cupline.Outcome) error {
+	listen(t, p, cupline.ListenConfig{Handle: func(ctx context.Context, o cupline.Outcome) error {
 		<-first
 		return handle(ctx, o)
 	}})
-	s := p.next()
-	s.greet("s-1")
+	s := p.Next()
+	s.Greet("s-1")
 	var lines []string
 	for i := range n {
 		lines = append(lines, outcomeFrame(uint64(i+1), fmt.Sprintf(`"%d"`, i), fmt.Sprintf("c-%d", i)))
 	}
-	s.send(lines...)
-	s.send(string(push.Encode(push.TypePing, struct{}{})))
-	if f := s.read(); f.Type != push.TypePong {
+	s.Send(lines...)
+	s.Send(cuplinetest.Frame(push.TypePing, struct{}{}))
+	if f := s.Read(); f.Type != push.TypePong {
 		t.Fatalf("got %+v before pong", f)
 	}
 	close(first)
 	acks, last := 0, uint64(0)
 	for last < n {
-		f := s.read()
+		f := s.Read()
 		if f.Type != push.TypeAck || f.Seq <= last {
 			t.Fatalf("ack %+v after %d", f, last)
 		}
@@ -107,37 +108,37 @@ func TestAcksAreCumulative(t *testing.T) {
 
 func TestReconnectNamesTheSessionAndDropsWhatWasHandled(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
+	p := cuplinetest.New(t)
 	got, handle := keep(4)
-	l := p.listen(t, cupline.ListenConfig{Handle: handle})
-	s := p.next()
-	s.greet("s-1")
-	s.send(outcomeFrame(1, `"a"`, "c-1"))
+	l := listen(t, p, cupline.ListenConfig{Handle: handle})
+	s := p.Next()
+	s.Greet("s-1")
+	s.Send(outcomeFrame(1, `"a"`, "c-1"))
 	receive(t, "the outcome", got)
-	s.read()
-	_ = s.conn.Close()
+	s.Read()
+	s.Cut()
 
-	s = p.next()
-	if hello := s.greet("s-2"); hello.Session != "s-1" {
+	s = p.Next()
+	if hello := s.Greet("s-2"); hello.Session != "s-1" {
 		t.Errorf("hello names session %q", hello.Session)
 	}
-	s.send(outcomeFrame(1, `"a"`, "c-1"), outcomeFrame(2, `"b"`, "c-2"))
+	s.Send(outcomeFrame(1, `"a"`, "c-1"), outcomeFrame(2, `"b"`, "c-2"))
 	if o := receive(t, "the next outcome", got); o.CommandID != "c-2" {
 		t.Errorf("command %s was handed over again", o.CommandID)
 	}
 	for last := uint64(0); last < 2; {
-		last = s.read().Seq
+		last = s.Read().Seq
 	}
 	until(t, l, "online in the new session", func(s cupline.Status) bool { return s.Session == "s-2" })
 }
 
 func TestFailedHandlerGetsItsOutcomeAgain(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
+	p := cuplinetest.New(t)
 	calls := make(chan string, 4)
 	fail := errors.New("disk full")
 	first := true
-	l := p.listen(t, cupline.ListenConfig{Handle: func(_ context.Context, o cupline.Outcome) error {
+	l := listen(t, p, cupline.ListenConfig{Handle: func(_ context.Context, o cupline.Outcome) error {
 		calls <- o.CommandID
 		if first {
 			first = false
@@ -145,19 +146,19 @@ func TestFailedHandlerGetsItsOutcomeAgain(t *testing.T) {
 		}
 		return nil
 	}})
-	s := p.next()
-	s.greet("s-1")
-	s.send(outcomeFrame(1, `"a"`, "c-1"), outcomeFrame(2, `"b"`, "c-2"))
+	s := p.Next()
+	s.Greet("s-1")
+	s.Send(outcomeFrame(1, `"a"`, "c-1"), outcomeFrame(2, `"b"`, "c-2"))
 	receive(t, "the first try", calls)
-	if f, err := s.tryRead(); err == nil {
+	if f, err := s.TryRead(); err == nil {
 		t.Fatalf("the client sent %+v after its handler failed", f)
 	}
-	s = p.next()
+	s = p.Next()
 	until(t, l, "recovering with the handler's error", func(s cupline.Status) bool {
 		return s.State == cupline.Recovering && errors.Is(s.Err, fail)
 	})
-	s.greet("s-2")
-	s.send(outcomeFrame(1, `"a"`, "c-1"), outcomeFrame(2, `"b"`, "c-2"))
+	s.Greet("s-2")
+	s.Send(outcomeFrame(1, `"a"`, "c-1"), outcomeFrame(2, `"b"`, "c-2"))
 	if a, b := receive(t, "the second try", calls), receive(t, "the next one", calls); a != "c-1" || b != "c-2" {
 		t.Errorf("came again: %s, %s", a, b)
 	}
@@ -172,14 +173,14 @@ func TestCloseCodesAreObeyed(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(code), func(t *testing.T) {
 			t.Parallel()
-			p := newPeer(t)
+			p := cuplinetest.New(t)
 			_, handle := keep(1)
-			l := p.listen(t, cupline.ListenConfig{Handle: handle})
-			s := p.next()
-			s.greet("s-1")
-			s.close(code)
+			l := listen(t, p, cupline.ListenConfig{Handle: handle})
+			s := p.Next()
+			s.Greet("s-1")
+			s.Close(code)
 			if again {
-				if hello := p.next().greet("s-2"); hello.Session != "s-1" {
+				if hello := p.Next().Greet("s-2"); hello.Session != "s-1" {
 					t.Errorf("hello names session %q", hello.Session)
 				}
 				return
@@ -201,14 +202,14 @@ func TestCloseCodesAreObeyed(t *testing.T) {
 
 func TestRefusedKeyEndsTheListener(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
-	p.connect = func(w http.ResponseWriter, _ *http.Request) {
+	p := cuplinetest.New(t)
+	p.Handle(cuplinetest.Connect, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(http.StatusUnauthorized)
 		_, _ = w.Write([]byte(`{"title":"Unauthorized","detail":"the key was revoked"}`))
-	}
+	})
 	_, handle := keep(1)
-	l := p.listen(t, cupline.ListenConfig{Handle: handle})
+	l := listen(t, p, cupline.ListenConfig{Handle: handle})
 	receive(t, "the listener's end", l.Done())
 	var problem *cupline.Problem
 	if err := l.Close(); !errors.Is(err, cupline.ErrUnauthorized) || !errors.As(err, &problem) || problem.Detail != "the key was revoked" {
@@ -218,14 +219,14 @@ func TestRefusedKeyEndsTheListener(t *testing.T) {
 
 func TestUnavailablePusherIsTriedAgain(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
+	p := cuplinetest.New(t)
 	refused := make(chan struct{}, 64)
-	p.connect = func(w http.ResponseWriter, _ *http.Request) {
+	p.Handle(cuplinetest.Connect, func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		refused <- struct{}{}
-	}
+	})
 	_, handle := keep(1)
-	l := p.listen(t, cupline.ListenConfig{Handle: handle})
+	l := listen(t, p, cupline.ListenConfig{Handle: handle})
 	for range 3 {
 		receive(t, "an attempt", refused)
 	}
@@ -237,15 +238,15 @@ func TestUnavailablePusherIsTriedAgain(t *testing.T) {
 
 func TestDrainReconnectsWhenAsked(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
+	p := cuplinetest.New(t)
 	_, handle := keep(1)
 	// A wait this long would be seen: a drained client does not back off.
-	p.listen(t, cupline.ListenConfig{Handle: handle, MinWait: time.Hour, MaxWait: time.Hour})
-	s := p.next()
-	s.greet("s-1")
+	listen(t, p, cupline.ListenConfig{Handle: handle, MinWait: time.Hour, MaxWait: time.Hour})
+	s := p.Next()
+	s.Greet("s-1")
 	began := time.Now()
-	s.send(string(push.Encode(push.TypeDrain, push.Drain{In: 150})))
-	if hello := p.next().greet("s-2"); hello.Session != "s-1" {
+	s.Send(cuplinetest.Frame(push.TypeDrain, push.Drain{In: 150}))
+	if hello := p.Next().Greet("s-2"); hello.Session != "s-1" {
 		t.Errorf("hello names session %q", hello.Session)
 	}
 	if took := time.Since(began); took < 150*time.Millisecond {
@@ -255,56 +256,56 @@ func TestDrainReconnectsWhenAsked(t *testing.T) {
 
 func TestLagIsToldAndEnds(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
+	p := cuplinetest.New(t)
 	_, handle := keep(1)
-	l := p.listen(t, cupline.ListenConfig{Handle: handle})
-	s := p.next()
-	s.greet("s-1")
-	s.send(string(push.Encode(push.TypeLag, push.Lag{On: true, Waiting: 12})))
+	l := listen(t, p, cupline.ListenConfig{Handle: handle})
+	s := p.Next()
+	s.Greet("s-1")
+	s.Send(cuplinetest.Frame(push.TypeLag, push.Lag{On: true, Waiting: 12}))
 	until(t, l, "lagging", func(s cupline.Status) bool { return s.State == cupline.Lagging && s.Waiting == 12 })
-	s.send(string(push.Encode(push.TypeLag, push.Lag{})))
+	s.Send(cuplinetest.Frame(push.TypeLag, push.Lag{}))
 	until(t, l, "online again", func(s cupline.Status) bool { return s.State == cupline.Online && s.Waiting == 0 })
-	s.send(`{"type":"error","code":"mailbox","message":"the mailbox is not readable","temporary":true}`)
+	s.Send(`{"type":"error","code":"mailbox","message":"the mailbox is not readable","temporary":true}`)
 	until(t, l, "the problem told", func(s cupline.Status) bool { return s.State == cupline.Online && s.Err != nil })
 }
 
 func TestUnknownFramesAreIgnoredAndBrokenOnesEndTheConnection(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
+	p := cuplinetest.New(t)
 	got, handle := keep(1)
-	p.listen(t, cupline.ListenConfig{Handle: handle})
-	s := p.next()
-	s.greet("s-1")
-	s.send(`{"type":"weather","sun":true}`, "", outcomeFrame(1, `7`, "c-1"))
+	listen(t, p, cupline.ListenConfig{Handle: handle})
+	s := p.Next()
+	s.Greet("s-1")
+	s.Send(`{"type":"weather","sun":true}`, "", outcomeFrame(1, `7`, "c-1"))
 	if o := receive(t, "the outcome", got); string(o.ID) != "7" {
 		t.Errorf("id is %s", o.ID)
 	}
-	s.send(`{"type":`)
-	p.next().greet("s-2")
+	s.Send(`{"type":`)
+	p.Next().Greet("s-2")
 }
 
 func TestCloseAcksWhatWasHandled(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
+	p := cuplinetest.New(t)
 	entered := make(chan struct{})
-	l := p.listen(t, cupline.ListenConfig{Handle: func(ctx context.Context, _ cupline.Outcome) error {
+	l := listen(t, p, cupline.ListenConfig{Handle: func(ctx context.Context, _ cupline.Outcome) error {
 		close(entered)
 		<-ctx.Done() // Close says: finish
 		return nil
 	}})
-	s := p.next()
-	s.greet("s-1")
-	s.send(outcomeFrame(1, `"a"`, "c-1"), outcomeFrame(2, `"b"`, "c-2"))
+	s := p.Next()
+	s.Greet("s-1")
+	s.Send(outcomeFrame(1, `"a"`, "c-1"), outcomeFrame(2, `"b"`, "c-2"))
 	receive(t, "the handler", entered)
 	closed := make(chan error, 1)
 	go func() { closed <- l.Close() }()
-	if f := s.read(); f.Type != push.TypeAck || f.Seq != 1 {
+	if f := s.Read(); f.Type != push.TypeAck || f.Seq != 1 {
 		t.Errorf("the last frame is %+v", f)
 	}
 	if err := receive(t, "Close", closed); err != nil {
 		t.Errorf("Close says %v", err)
 	}
-	if f, err := s.tryRead(); err == nil {
+	if f, err := s.TryRead(); err == nil {
 		t.Errorf("and then came %+v", f)
 	}
 	if err := l.Close(); err != nil {
@@ -314,7 +315,7 @@ func TestCloseAcksWhatWasHandled(t *testing.T) {
 
 func TestListenChecksItsSettings(t *testing.T) {
 	t.Parallel()
-	c := newPeer(t).client(t)
+	c := newClient(t, cuplinetest.New(t))
 	if _, err := c.Listen(cupline.ListenConfig{}); err == nil {
 		t.Error("a listener without a handler was made")
 	}

@@ -51,7 +51,7 @@ func (c *Client) do(ctx context.Context, r request, into any) error {
 		}
 		return &linkError{what: what, sent: sent.Load() && !r.reads(), err: err}
 	}
-	defer answer.Body.Close()
+	defer closeBody(answer)
 	if answer.StatusCode < 200 || answer.StatusCode > 299 {
 		return fmt.Errorf("%s: %w", what, readProblem(answer, r.reads()))
 	}
@@ -92,3 +92,6 @@ func (c *Client) newRequest(ctx context.Context, r request) (*http.Request, erro
 	}
 	return hr, nil
 }
+
+// closeBody gives a connection back; what was read of it is all that counts.
+func closeBody(answer *http.Response) { _ = answer.Body.Close() }

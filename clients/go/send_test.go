@@ -11,19 +11,20 @@ import (
 	"time"
 
 	cupline "github.com/cupline/cupline/clients/go"
+	"github.com/cupline/cupline/clients/go/cuplinetest"
 )
 
 func TestSendPostsTheRequestAndReadsThe202(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
+	p := cuplinetest.New(t)
 	var body, ttl, path, auth string
-	p.post = func(w http.ResponseWriter, r *http.Request) {
+	p.Handle(cuplinetest.Commands, func(w http.ResponseWriter, r *http.Request) {
 		raw, _ := io.ReadAll(r.Body)
 		body, ttl, path, auth = string(raw), r.Header.Get("Cupline-TTL"), r.URL.Path, r.Header.Get("Authorization")
 		w.WriteHeader(http.StatusAccepted)
 		_, _ = w.Write([]byte(`{"id":"c-42","command_id":"cmd-1","expires_at":"2030-01-01T00:00:00Z"}`))
-	}
-	accepted, err := p.client(t).Send(t.Context(), "lamp-1", "relay.set", map[string]bool{"on": true},
+	})
+	accepted, err := newClient(t, p).Send(t.Context(), "lamp-1", "relay.set", map[string]bool{"on": true},
 		cupline.SendOptions{ID: "c-42", TTL: 90 * time.Second})
 	if err != nil {
 		t.Fatal(err)
@@ -39,17 +40,17 @@ func TestSendPostsTheRequestAndReadsThe202(t *testing.T) {
 
 func TestSendMakesIDsAndLeavesThemOutForOneWay(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
+	p := cuplinetest.New(t)
 	var ids []string
-	p.post = func(w http.ResponseWriter, r *http.Request) {
+	p.Handle(cuplinetest.Commands, func(w http.ResponseWriter, r *http.Request) {
 		var request map[string]json.RawMessage
 		raw, _ := io.ReadAll(r.Body)
 		_ = json.Unmarshal(raw, &request)
 		ids = append(ids, string(request["id"]))
 		w.WriteHeader(http.StatusAccepted)
 		_, _ = w.Write([]byte(`{"id":null,"command_id":"cmd-1","expires_at":"2030-01-01T00:00:00Z"}`))
-	}
-	c := p.client(t)
+	})
+	c := newClient(t, p)
 	for _, opts := range []cupline.SendOptions{{}, {}, {OneWay: true}} {
 		if _, err := c.Send(t.Context(), "lamp-1", "echo", nil, opts); err != nil {
 			t.Fatal(err)
@@ -75,15 +76,15 @@ func TestAnswersAreRefusalsOrDoubts(t *testing.T) {
 		{400, unsaid, false}, {404, unsaid, false}, {502, unsaid, true}, {503, unsaid, true}, {504, unsaid, true},
 		{307, unsaid, true},
 	} {
-		p := newPeer(t)
-		p.post = func(w http.ResponseWriter, _ *http.Request) {
+		p := cuplinetest.New(t)
+		p.Handle(cuplinetest.Commands, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", c.kind)
 			w.Header().Set("Retry-After", "7")
 			w.Header().Set("Location", "/elsewhere")
 			w.WriteHeader(c.status)
 			_, _ = w.Write([]byte(`{"title":"T","detail":"D","code":"u","id":"c-42"}`))
-		}
-		_, err := p.client(t).Send(t.Context(), "lamp-1", "echo", nil, cupline.SendOptions{})
+		})
+		_, err := newClient(t, p).Send(t.Context(), "lamp-1", "echo", nil, cupline.SendOptions{})
 		var problem *cupline.Problem
 		if !errors.As(err, &problem) || problem.Status != c.status || problem.RetryAfter != 7*time.Second {
 			t.Errorf("%d %s reads as %v", c.status, c.kind, err)
@@ -100,18 +101,18 @@ func TestAnswersAreRefusalsOrDoubts(t *testing.T) {
 
 func TestLostLinkIsADoubtOnceTheRequestWasSent(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
-	p.post = func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
-	_, err := p.client(t).Send(t.Context(), "lamp-1", "echo", nil, cupline.SendOptions{})
+	p := cuplinetest.New(t)
+	p.Handle(cuplinetest.Commands, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	_, err := newClient(t, p).Send(t.Context(), "lamp-1", "echo", nil, cupline.SendOptions{})
 	if !errors.Is(err, cupline.ErrInDoubt) || errors.Is(err, cupline.ErrRefused) {
 		t.Errorf("a link cut after the request reads as %v", err)
 	}
-	p = newPeer(t)
-	p.post = func(w http.ResponseWriter, _ *http.Request) {
+	p = cuplinetest.New(t)
+	p.Handle(cuplinetest.Commands, func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusAccepted)
 		_, _ = w.Write([]byte(`{"id":`))
-	}
-	_, err = p.client(t).Send(t.Context(), "lamp-1", "echo", nil, cupline.SendOptions{})
+	})
+	_, err = newClient(t, p).Send(t.Context(), "lamp-1", "echo", nil, cupline.SendOptions{})
 	if !errors.Is(err, cupline.ErrInDoubt) {
 		t.Errorf("half a 202 reads as %v", err)
 	}
@@ -119,14 +120,14 @@ func TestLostLinkIsADoubtOnceTheRequestWasSent(t *testing.T) {
 
 func TestSilentServerIsADoubtInTime(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
+	p := cuplinetest.New(t)
 	gone := make(chan struct{})
-	p.post = func(_ http.ResponseWriter, r *http.Request) {
+	p.Handle(cuplinetest.Commands, func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.ReadAll(r.Body)
 		<-r.Context().Done()
 		close(gone)
-	}
-	c, err := cupline.New(cupline.Config{URL: p.server.URL, Key: "k", Timeout: 50 * time.Millisecond})
+	})
+	c, err := cupline.New(cupline.Config{URL: p.URL(), Key: "k", Timeout: 50 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,9 +159,9 @@ func TestUnreachablePlatformIsARefusal(t *testing.T) {
 
 func TestMistakesAreRefusedBeforeAnythingIsSent(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t)
-	p.post = func(http.ResponseWriter, *http.Request) { t.Error("something was posted") }
-	c := p.client(t)
+	p := cuplinetest.New(t)
+	p.Handle(cuplinetest.Commands, func(http.ResponseWriter, *http.Request) { t.Error("something was posted") })
+	c := newClient(t, p)
 	refused := func(what string, err error) {
 		t.Helper()
 		if !errors.Is(err, cupline.ErrRefused) {

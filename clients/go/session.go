@@ -51,7 +51,7 @@ type item struct {
 func (s *session) run(ctx context.Context, previous string) ending {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	defer s.socket.Close()
+	defer func() { _ = s.socket.Close() }() // it may be gone already
 	// What ends the session ends the read: a past deadline does it without cutting the
 	// line, over which the last ack still has to go.
 	unhook := context.AfterFunc(ctx, func() { _ = s.socket.SetReadDeadline(time.Unix(1, 0)) })
