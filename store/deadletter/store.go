@@ -35,9 +35,8 @@ const (
 	insertSQL = `insert into dead_letters (tenant, letter_id, identity, command_id, client, device, device_type, method, lane,
 		id, redrive, redrive_of, reason, executed, detail, state, payload, properties, headers, deaths, outcome, digest, died_at)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-		coalesce($23, clock_timestamp())) on conflict (tenant, identity) do nothing`
-	// Another statement, so that it sees the letter that the insert met.
-	insertedSQL = `select letter_id from dead_letters where tenant = $1 and identity = $2`
+		coalesce($23, clock_timestamp()))
+		on conflict (tenant, identity) do update set detail = dead_letters.detail returning letter_id` // says which one is there
 
 	summaryColumns = `tenant, letter_id, command_id, client, device, device_type, method, lane, id, redrive, redrive_of,
 		reason, executed, detail, state, digest, died_at`
@@ -80,13 +79,10 @@ func (l *Letter) identity() []byte {
 func (l *Letter) queue(b *pgx.Batch, then func(id uuid.UUID, again bool)) {
 	b.Queue(insertSQL, l.Tenant, [16]byte(l.LetterID), l.identity(), zeronull.UUID(l.CommandID), l.Client, l.Device, l.DeviceType,
 		l.Method, l.Lane, l.ID, l.Redrive, zeronull.UUID(l.RedriveOf), l.Reason, l.Executed, l.Detail, l.State,
-		l.Payload, l.Properties, l.Headers, l.Deaths, l.Outcome, l.Digest[:], zeronull.Timestamptz(l.DiedAt))
-	b.Queue(insertedSQL, l.Tenant, l.identity()).QueryRow(func(row pgx.Row) error {
+		l.Payload, l.Properties, l.Headers, l.Deaths, l.Outcome, l.Digest[:], zeronull.Timestamptz(l.DiedAt),
+	).QueryRow(func(row pgx.Row) error {
 		var id uuid.UUID
-		switch err := row.Scan((*[16]byte)(&id)); {
-		case errors.Is(err, pgx.ErrNoRows): // the one that was met is gone by now
-			return errAnew
-		case err != nil:
+		if err := row.Scan((*[16]byte)(&id)); err != nil {
 			return err
 		}
 		then(id, id != l.LetterID)
