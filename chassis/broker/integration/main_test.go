@@ -94,4 +94,3 @@ func closed(t testing.TB, what string, c <-chan struct{}) {
 		t.Fatalf("%s did not happen", what)
 	}
 }
-

@@ -254,6 +254,34 @@ func TestAPublishEndsWithItsContext(t *testing.T) {
 	}
 }
 
+// TestAStuckWriteHoldsNobody: while the socket takes no more, what is being written is in
+// doubt, and what waits behind it is known not to be sent.
+func TestAStuckWriteHoldsNobody(t *testing.T) {
+	t.Parallel()
+	p := newPublishing(t, broker.PublisherConfig{}, quorum("work", nil))
+	p.proxy.Stall()
+	big := to("work", "big")
+	big.Body = make([]byte, 32<<20) // more than the socket's buffers hold
+	stuck := make(chan error, 1)
+	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
+	defer cancel()
+	p.Submit(ctx, big, func(err error) { stuck <- err })
+	behind, cancelBehind := context.WithTimeout(context.Background(), 300*time.Millisecond)
+	defer cancelBehind()
+	if err := p.Publish(behind, to("work", "behind")); !errors.Is(err, broker.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("behind the stuck one: got %v", err)
+	}
+	if err := receive(t, "the stuck one", stuck); !errors.Is(err, broker.ErrInDoubt) {
+		t.Fatalf("being written: got %v", err)
+	}
+	p.proxy.Heal()
+	p.expect(t, to("work", "after"), nil)
+	if got := p.host.GetSome(t, "work", 2); got[0].ID != "big" || got[1].ID != "after" {
+		t.Fatalf("got %s and %s", got[0].ID, got[1].ID)
+	}
+	p.host.Empty(t, "work")
+}
+
 func TestBlocked(t *testing.T) {
 	t.Parallel()
 	p := newPublishing(t, broker.PublisherConfig{}, quorum("work", nil))
