@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -50,7 +51,7 @@ func Run(ctx context.Context, s Settings, log *zap.Logger) error {
 	runner = engine.New(link, engine.Config{
 		Methods: methods(s, switched), Concurrency: s.Concurrency, AnswerLimit: answerLimit, Log: log,
 	})
-	stopServing, err := serve(s.InternalAddr, link.Connected, log)
+	stopServing, err := serve(ctx, s.InternalAddr, link.Connected, log)
 	if err != nil {
 		return err
 	}
@@ -75,22 +76,23 @@ func methods(s Settings, switched *relay.Relay) rpc.Table {
 }
 
 // serve answers /healthz, and /readyz with 503 while the broker is away.
-func serve(addr string, connected func() bool, log *zap.Logger) (stop func() error, err error) {
+func serve(ctx context.Context, addr string, connected func() bool, log *zap.Logger) (stop func() error, err error) {
 	if addr == "" {
 		return func() error { return nil }, nil
 	}
-	listener, err := net.Listen("tcp", addr)
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("listen for /readyz: %w", err)
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	// Whoever asks and is gone by the answer needs none.
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if !connected() {
 			http.Error(w, "not connected to the MQTT broker", http.StatusServiceUnavailable)
 			return
 		}
-		fmt.Fprintln(w, "ready")
+		_, _ = io.WriteString(w, "ready\n")
 	})
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	ended := make(chan struct{})

@@ -2,7 +2,6 @@
 package host
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -91,24 +90,19 @@ func (m *Machine) uptime() (float64, error) {
 
 // memory reads proc/meminfo, which counts in kibibytes (proc_meminfo(5)).
 func (m *Machine) memory() (total, available int64, err error) {
-	file, err := m.root.Open("proc/meminfo")
-	if err != nil {
-		return 0, 0, err
-	}
-	defer file.Close()
-	lines := bufio.NewScanner(file)
-	for lines.Scan() {
-		name, value, _ := strings.Cut(lines.Text(), ":")
-		kib, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(value, "kB")), 10, 64)
+	content, err := fs.ReadFile(m.root, "proc/meminfo")
+	for line := range strings.Lines(string(content)) {
+		name, value, _ := strings.Cut(line, ":")
+		kib, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(value), "kB")), 10, 64)
 		switch {
-		case err != nil:
+		case err != nil: // a line that counts something else
 		case name == "MemTotal":
 			total = kib * 1024
 		case name == "MemAvailable":
 			available = kib * 1024
 		}
 	}
-	return total, available, lines.Err()
+	return total, available, err
 }
 
 // Load is the answer of host.load: averages over 1, 5 and 15 minutes.

@@ -18,7 +18,7 @@ func TestEachMisbehavesAsItSays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer r.Close()
+	defer func() { _ = r.Close() }()
 	table := rpc.Table{}
 	trial.Add(table, r)
 	r.Add(table)
