@@ -2,7 +2,6 @@
 package console
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -22,13 +21,13 @@ type Console struct {
 }
 
 // Result writes a value as one line of JSON, or lets text write it for people.
-func (c *Console) Result(value any, text func(w io.Writer)) error {
+func (c *Console) Result(value any, text func(w *strings.Builder)) error {
 	if c.JSON {
 		return c.Line(value)
 	}
-	buffered := bufio.NewWriter(c.Out)
-	text(buffered)
-	if err := buffered.Flush(); err != nil {
+	var all strings.Builder
+	text(&all)
+	if _, err := io.WriteString(c.Out, all.String()); err != nil {
 		return fmt.Errorf("write the result: %w", err)
 	}
 	return nil
@@ -46,26 +45,27 @@ func (c *Console) Line(value any) error {
 
 // Note tells people something on the side, on Err.
 func (c *Console) Note(format string, args ...any) {
-	fmt.Fprintf(c.Err, format+"\n", args...)
+	// Where even this cannot be written there is nobody to tell.
+	_, _ = fmt.Fprintf(c.Err, format+"\n", args...)
 }
 
 // Table writes rows under a header, in columns. An empty table says so.
-func Table(w io.Writer, header string, rows [][]string) {
+func Table(w *strings.Builder, header string, rows [][]string) {
 	if len(rows) == 0 {
 		fmt.Fprintln(w, "(none)")
 		return
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, strings.ToUpper(strings.Join(strings.Fields(header), "\t")))
+	_, _ = fmt.Fprintln(t, strings.ToUpper(strings.Join(strings.Fields(header), "\t")))
 	for _, row := range rows {
 		for i, cell := range row {
 			if cell == "" {
 				row[i] = "-"
 			}
 		}
-		fmt.Fprintln(t, strings.Join(row, "\t"))
+		_, _ = fmt.Fprintln(t, strings.Join(row, "\t"))
 	}
-	_ = t.Flush() // w is buffered; its own flush tells
+	_ = t.Flush() // memory takes it all
 }
 
 // Time is a time for people; empty for none.

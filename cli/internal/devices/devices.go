@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"maps"
 	"slices"
@@ -52,7 +51,7 @@ func show[T any](c *console.Console, all iter.Seq2[T, error], header string, row
 	if c.JSON {
 		return nil
 	}
-	return c.Result(nil, func(w io.Writer) { console.Table(w, header, rows) })
+	return c.Result(nil, func(w *strings.Builder) { console.Table(w, header, rows) })
 }
 
 func row(d device.Device) []string {
@@ -73,7 +72,7 @@ func get(c *console.Console) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return c.Result(d, func(w io.Writer) { console.Table(w, "device type address labels", [][]string{row(d)}) })
+		return c.Result(d, func(w *strings.Builder) { console.Table(w, "device type address labels", [][]string{row(d)}) })
 	}}
 }
 
@@ -103,7 +102,7 @@ func put(c *console.Console) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.Result(stands, func(w io.Writer) { fmt.Fprintf(w, "device %s is a %s\n", stands.ID, stands.Type) })
+			return c.Result(stands, func(w *strings.Builder) { fmt.Fprintf(w, "device %s is a %s\n", stands.ID, stands.Type) })
 		},
 	}
 	cmd.Flags().StringVar(&d.Type, "type", "", "its device type")

@@ -48,11 +48,11 @@ func getType(c *console.Console) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return c.Result(t, func(w io.Writer) { describe(w, t) })
+		return c.Result(t, func(w *strings.Builder) { describe(w, t) })
 	}}
 }
 
-func describe(w io.Writer, t device.Type) {
+func describe(w *strings.Builder, t device.Type) {
 	fmt.Fprintf(w, "type %s, lane %s, driver %s\n\n", t.Name, t.Lane, t.Driver)
 	var rows [][]string
 	for _, name := range slices.Sorted(maps.Keys(t.Methods)) {
@@ -100,7 +100,7 @@ func putType(c *console.Console) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.Result(stands, func(w io.Writer) { describe(w, stands) })
+			return c.Result(stands, func(w *strings.Builder) { describe(w, stands) })
 		},
 	}
 	cmd.Flags().StringVarP(&file, "file", "f", "", "`file` with the type as JSON")

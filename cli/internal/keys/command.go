@@ -4,7 +4,6 @@ package keys
 
 import (
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -71,7 +70,7 @@ tenants:admin.`,
 			if err != nil {
 				return err
 			}
-			return c.Result(made, func(w io.Writer) {
+			return c.Result(made, func(w *strings.Builder) {
 				fmt.Fprintln(w, made.Token)
 				c.Note("made key %s for client %s; the token above is not shown again", made.ID, made.Client)
 			})
@@ -122,7 +121,7 @@ func list(c *console.Console) *cobra.Command {
 			}
 			return nil
 		}
-		return c.Result(nil, func(w io.Writer) {
+		return c.Result(nil, func(w *strings.Builder) {
 			var rows [][]string
 			for _, k := range keys {
 				rows = append(rows, []string{

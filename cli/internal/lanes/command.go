@@ -4,7 +4,6 @@ package lanes
 import (
 	"context"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -84,7 +83,7 @@ func list(c *console.Console) *cobra.Command {
 		if c.JSON {
 			return nil
 		}
-		return c.Result(nil, func(w io.Writer) { console.Table(w, header, rows) })
+		return c.Result(nil, func(w *strings.Builder) { console.Table(w, header, rows) })
 	}}
 }
 
@@ -108,7 +107,7 @@ func put(c *console.Console) *cobra.Command {
 			if _, err := registry.New(pool).PutLane(cmd.Context(), lane); err != nil {
 				return fmt.Errorf("put lane %s: %w", lane.Name, err)
 			}
-			return c.Result(printed(lane), func(w io.Writer) { console.Table(w, header, [][]string{printed(lane).row()}) })
+			return c.Result(printed(lane), func(w *strings.Builder) { console.Table(w, header, [][]string{printed(lane).row()}) })
 		},
 	}
 	cmd.Flags().DurationVar(&lane.MaxTTL, "max-ttl", lane.MaxTTL, "longest time that a command may wait in it")

@@ -4,7 +4,7 @@ package listen
 import (
 	"context"
 	"fmt"
-	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -111,7 +111,7 @@ func describe(s cupline.Status) string {
 
 // show prints one outcome as a line.
 func show(c *console.Console, o cupline.Outcome) error {
-	return c.Result(o, func(w io.Writer) {
+	return c.Result(o, func(w *strings.Builder) {
 		id := string(o.ID)
 		if o.Redrive > 0 {
 			id += fmt.Sprintf(" (redrive %d)", o.Redrive)

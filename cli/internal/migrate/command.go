@@ -4,8 +4,8 @@ package migrate
 import (
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -30,7 +30,7 @@ func up(c *console.Console) *cobra.Command {
 		}
 		applied, err := migrations.Up(cmd.Context(), values[0])
 		// Those before an error stand; so they are told all the same.
-		printed := c.Result(map[string][]string{"applied": append([]string{}, applied...)}, func(w io.Writer) {
+		printed := c.Result(map[string][]string{"applied": append([]string{}, applied...)}, func(w *strings.Builder) {
 			for _, name := range applied {
 				fmt.Fprintln(w, "applied", name)
 			}
@@ -73,7 +73,7 @@ func status(c *console.Console) *cobra.Command {
 			rows = append(rows, []string{strconv.Itoa(s.Number), s.Name, applied})
 		}
 		if !c.JSON && len(states) > 0 {
-			printed = c.Result(nil, func(w io.Writer) { console.Table(w, "number name applied", rows) })
+			printed = c.Result(nil, func(w *strings.Builder) { console.Table(w, "number name applied", rows) })
 		}
 		if err != nil {
 			return fmt.Errorf("migration status: %w", err)

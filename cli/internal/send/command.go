@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -90,7 +91,11 @@ func sendOnly(cmd *cobra.Command, c *console.Console, device, method string, par
 	if err != nil {
 		return err
 	}
-	return c.Result(accepted, func(w io.Writer) {
-		fmt.Fprintf(w, "accepted %s as command %s, to be started by %s\n", accepted.ID, accepted.CommandID, console.Time(accepted.ExpiresAt))
+	return c.Result(accepted, func(w *strings.Builder) {
+		what := string(accepted.ID) + " as command " + accepted.CommandID
+		if o.send.OneWay {
+			what = "command " + accepted.CommandID
+		}
+		fmt.Fprintf(w, "accepted %s, to be started by %s\n", what, console.Time(accepted.ExpiresAt))
 	})
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -42,7 +42,7 @@ func sendAndWait(ctx context.Context, c *console.Console, device, method string,
 	if w.listener, err = client.Listen(cupline.ListenConfig{Handle: w.leave}); err != nil {
 		return err
 	}
-	defer w.listener.Close()
+	defer func() { _ = w.listener.Close() }() // finish has closed it, or an error is told already
 	if err := w.online(ctx); err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func sendAndWait(ctx context.Context, c *console.Console, device, method string,
 	if err := w.finish(ctx, outcome); err != nil {
 		c.Note("cupline: the outcome was received and will come again, because it could not be acked: %v", err)
 	}
-	if err := c.Result(outcome, func(out io.Writer) { fmt.Fprintf(out, "%s\n", outcome.Response) }); err != nil {
+	if err := c.Result(outcome, func(out *strings.Builder) { fmt.Fprintf(out, "%s\n", outcome.Response) }); err != nil {
 		return err
 	}
 	_, err = outcome.Result()

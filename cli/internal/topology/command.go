@@ -6,7 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -48,7 +48,7 @@ func print(c *console.Console) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return c.Result(printed(t), func(w io.Writer) { tables(w, t) })
+		return c.Result(printed(t), func(w *strings.Builder) { tables(w, t) })
 	}}
 }
 
@@ -98,7 +98,7 @@ func report(c *console.Console, found []difference) error {
 	result := struct {
 		Differences []difference `json:"differences"`
 	}{append([]difference{}, found...)}
-	if err := c.Result(result, func(w io.Writer) { differences(w, found) }); err != nil {
+	if err := c.Result(result, func(w *strings.Builder) { differences(w, found) }); err != nil {
 		return err
 	}
 	if len(found) == 0 {

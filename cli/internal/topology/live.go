@@ -133,7 +133,7 @@ func (m *management) get(ctx context.Context, into any, path ...string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	defer answer.Body.Close()
+	defer func() { _ = answer.Body.Close() }()
 	if answer.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s: it answers %s", what, answer.Status)
 	}

@@ -2,7 +2,6 @@ package topology
 
 import (
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -52,7 +51,7 @@ func printed(t topology.Topology) whole {
 	return w
 }
 
-func tables(w io.Writer, t topology.Topology) {
+func tables(w *strings.Builder, t topology.Topology) {
 	var rows [][]string
 	for _, e := range t.Exchanges {
 		life := "durable"
@@ -86,7 +85,7 @@ func tables(w io.Writer, t topology.Topology) {
 	console.Table(w, "queue argument value", rows)
 }
 
-func differences(w io.Writer, found []difference) {
+func differences(w *strings.Builder, found []difference) {
 	if len(found) == 0 {
 		fmt.Fprintln(w, "the broker is as declared")
 		return
