@@ -3,15 +3,33 @@ module github.com/cupline/cupline/bench
 go 1.26.0
 
 require (
+	github.com/cupline/cupline/chassis v0.0.0
+	github.com/cupline/cupline/local v0.0.0
+	github.com/cupline/cupline/migrations v0.0.0
 	github.com/cupline/cupline/schema v0.0.0
+	github.com/cupline/cupline/store v0.0.0
 	github.com/eclipse/paho.mqtt.golang v1.5.1
+	github.com/google/go-cmp v0.7.0
 	github.com/gorilla/websocket v1.5.3
 	github.com/rabbitmq/amqp091-go v1.16.0
 	go.uber.org/goleak v1.3.0
 )
 
+require (
+	github.com/jackc/pgpassfile v1.0.0 // indirect
+	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect
+	github.com/jackc/pgx/v5 v5.12.0 // indirect
+	github.com/jackc/puddle/v2 v2.2.3 // indirect
+	go.uber.org/multierr v1.10.0 // indirect
+	go.uber.org/zap v1.28.0 // indirect
+	golang.org/x/sync v0.23.0 // indirect
+	golang.org/x/text v0.42.0 // indirect
+)
+
 replace (
-	github.com/cupline/cupline/clients/go => ../clients/go
+	github.com/cupline/cupline/chassis => ../chassis
 	github.com/cupline/cupline/local => ../local
+	github.com/cupline/cupline/migrations => ../migrations
 	github.com/cupline/cupline/schema => ../schema
+	github.com/cupline/cupline/store => ../store
 )

@@ -153,13 +153,16 @@ func (p *Pipeline) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if p.source, err = newSource(p.cfg, sending); err != nil {
+	// All stages may be full, but no backlog lies between them: a source that runs ahead of the relay spends in the window
+	// what is only counted later, and slows what is counted.
+	transit := make(chan struct{}, p.cfg.Window+2*p.cfg.Prefetch)
+	if p.source, err = newSource(p.cfg, sending, transit); err != nil {
 		return err
 	}
 	if p.relay, err = newRelay(p.cfg, taking, passing); err != nil {
 		return err
 	}
-	p.sink, err = newSink(p.cfg, receiving)
+	p.sink, err = newSink(p.cfg, receiving, transit)
 	return err
 }
 

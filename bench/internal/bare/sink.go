@@ -15,7 +15,8 @@ type sink struct {
 	deliveries <-chan amqp.Delivery
 	acks       acks
 	limit      int
-	settled    chan struct{} // all that came is acked
+	transit    <-chan struct{} // a place for each message on its way here
+	settled    chan struct{}   // all that came is acked
 	epoch      time.Time
 	done       atomic.Int64
 
@@ -30,11 +31,11 @@ type sink struct {
 // arrival is when a message was published and when it came, since the epoch; never both zero.
 type arrival struct{ sent, came time.Duration }
 
-func newSink(cfg Config, ch *amqp.Channel) (*sink, error) {
+func newSink(cfg Config, ch *amqp.Channel, transit <-chan struct{}) (*sink, error) {
 	deliveries, err := consume(ch, secondQueue, cfg.Prefetch)
 	return &sink{
 		deliveries: deliveries, acks: acks{ch: ch, run: cfg.AckRun}, limit: cfg.Limit,
-		settled: make(chan struct{}), target: -1, hit: make(chan struct{}),
+		transit: transit, settled: make(chan struct{}), target: -1, hit: make(chan struct{}),
 	}, err
 }
 
@@ -80,6 +81,7 @@ func (s *sink) note(body []byte) {
 		s.repeated++
 		return
 	}
+	<-s.transit
 	s.arrivals[n] = arrival{sent: sent, came: time.Since(s.epoch)}
 	if s.done.Add(1) == s.target {
 		close(s.hit)

@@ -24,6 +24,7 @@ type source struct {
 	ch        *amqp.Channel
 	confirms  chan amqp.Confirmation
 	window    chan struct{} // a place for each unconfirmed message
+	transit   chan struct{} // a place for each one that has not reached the sink
 	epoch     time.Time
 	published atomic.Int64
 
@@ -31,13 +32,13 @@ type source struct {
 	stopOnce sync.Once
 }
 
-func newSource(cfg Config, ch *amqp.Channel) (*source, error) {
+func newSource(cfg Config, ch *amqp.Channel, transit chan struct{}) (*source, error) {
 	if err := ch.Confirm(false); err != nil {
 		return nil, fmt.Errorf("ask for confirms: %w", err)
 	}
 	return &source{
 		cfg: cfg, ch: ch, confirms: ch.NotifyPublish(make(chan amqp.Confirmation, cfg.Window)),
-		window: make(chan struct{}, cfg.Window), stopped: make(chan struct{}),
+		window: make(chan struct{}, cfg.Window), transit: transit, stopped: make(chan struct{}),
 	}, nil
 }
 
@@ -45,12 +46,14 @@ func (s *source) stop() { s.stopOnce.Do(func() { close(s.stopped) }) }
 
 func (s *source) publish(ctx context.Context) error {
 	for n := range s.cfg.Limit {
-		select {
-		case s.window <- struct{}{}:
-		case <-s.stopped:
-			return nil
-		case <-ctx.Done():
-			return nil // another stage has failed, and said so
+		for _, place := range []chan struct{}{s.transit, s.window} {
+			select {
+			case place <- struct{}{}:
+			case <-s.stopped:
+				return nil
+			case <-ctx.Done():
+				return nil // another stage has failed, and said so
+			}
 		}
 		body := make([]byte, s.cfg.Size)
 		binary.BigEndian.PutUint64(body, uint64(n))

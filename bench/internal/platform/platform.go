@@ -1,0 +1,233 @@
+// Package platform runs what is measured: a private broker and a durable private database, and the platform's own
+// services as processes, in a folder that is fresh at the start and gone at the end.
+package platform
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/cupline/cupline/bench/internal/load"
+	"github.com/cupline/cupline/bench/internal/measure"
+	"github.com/cupline/cupline/bench/internal/usage"
+	"github.com/cupline/cupline/local/packages"
+	"github.com/cupline/cupline/local/postgres"
+	"github.com/cupline/cupline/local/process"
+	"github.com/cupline/cupline/local/rabbitmq"
+	"github.com/cupline/cupline/local/services"
+	"github.com/cupline/cupline/migrations"
+)
+
+const (
+	// readyLimit bounds the services' start.
+	readyLimit = time.Minute
+	// serviceGrace is how long a service may take to stop by itself.
+	serviceGrace = 40 * time.Second
+	// stopLimit bounds stopping everything.
+	stopLimit = 3 * time.Minute
+)
+
+// Config of a platform.
+type Config struct {
+	// Root is the checkout, Folder where everything is kept meanwhile.
+	Root, Folder string
+	// BrokerOnly leaves out the database and the services.
+	BrokerOnly bool
+	// Clients and Devices are how many of them there are; as many devices of each type.
+	Clients, Devices int
+	// Settings are further ones of the services, NAME to value.
+	Settings map[string]string
+	// Build are further arguments of `go build`.
+	Build []string
+	// Progress gets a line for each step that takes time.
+	Progress io.Writer
+}
+
+// Platform is a running one.
+type Platform struct {
+	cfg      Config
+	broker   *rabbitmq.Instance
+	database *postgres.Instance
+	services []*services.Service
+	names    []string
+
+	// API is host:port of the intake, Push the pusher's WebSocket address.
+	API, Push string
+	// Internal are the services' internal ports, host:port by name.
+	Internal map[string]string
+	Clients  []*load.Client
+}
+
+// Start builds and runs a platform with its clients and devices. The error says what stands in the way; nothing is left
+// running then.
+func Start(ctx context.Context, cfg Config) (*Platform, error) {
+	p := &Platform{cfg: cfg, Internal: map[string]string{}}
+	steps := []func(context.Context) error{p.clear, p.build, p.startInstances, p.migrate, p.register, p.startServices}
+	if cfg.BrokerOnly {
+		steps = []func(context.Context) error{p.clear, p.startBroker}
+	}
+	for _, step := range steps {
+		if err := step(ctx); err != nil {
+			return nil, errors.Join(err, p.Stop(context.WithoutCancel(ctx)))
+		}
+	}
+	return p, nil
+}
+
+// clear ends and deletes what an earlier run that was killed has left.
+func (p *Platform) clear(ctx context.Context) error {
+	if err := os.MkdirAll(p.cfg.Folder, 0o755); err != nil {
+		return fmt.Errorf("make the folder of the bench: %w", err)
+	}
+	if err := packages.Ensure(ctx, p.cfg.Progress, packages.Broker(), packages.Database()); err != nil {
+		return err
+	}
+	for _, name := range serviceNames() {
+		if err := p.set().End(ctx, name, time.Second); err != nil {
+			return fmt.Errorf("end a service of an earlier run: %w", err)
+		}
+	}
+	return p.discard(ctx)
+}
+
+func (p *Platform) build(ctx context.Context) error {
+	p.say("building the services")
+	return services.Build(ctx, p.cfg.Root, p.set().Programs, p.cfg.Build...)
+}
+
+func (p *Platform) startInstances(ctx context.Context) error {
+	var started sync.WaitGroup
+	var brokerErr, databaseErr error
+	started.Go(func() { brokerErr = p.startBroker(ctx) })
+	started.Go(func() { p.database, databaseErr = postgres.Start(ctx, p.databaseConfig()) })
+	started.Wait()
+	return errors.Join(brokerErr, databaseErr)
+}
+
+func (p *Platform) startBroker(ctx context.Context) (err error) {
+	p.broker, err = rabbitmq.Start(ctx, p.brokerConfig())
+	return err
+}
+
+func (p *Platform) migrate(ctx context.Context) error {
+	if _, err := migrations.Up(ctx, p.database.URL()); err != nil {
+		return fmt.Errorf("make the tables: %w", err)
+	}
+	return nil
+}
+
+func serviceNames() []string { return []string{services.API, services.Dispatcher, services.Pusher} }
+
+func (p *Platform) set() services.Set {
+	return services.Set{Programs: filepath.Join(p.cfg.Folder, "bin"), Folder: p.cfg.Folder}
+}
+
+func (p *Platform) startServices(ctx context.Context) error {
+	env := map[string]string{
+		"AMQP_URL": p.broker.URL(), "DATABASE_URL": p.database.URL(), "RABBITMQ_MANAGEMENT_URL": p.broker.ManagementURL(),
+		"CUPLINE_SLOT": "bench", "CUPLINE_LANES": "default," + swiftLane, "CUPLINE_NOOP_DRIVER": "true",
+	}
+	for name, value := range p.cfg.Settings {
+		env[name] = value
+	}
+	for _, name := range serviceNames() {
+		service, err := p.set().Start(services.Spec{Name: name, Program: name, Env: env})
+		if err != nil {
+			return err
+		}
+		p.services, p.names = append(p.services, service), append(p.names, name)
+		p.Internal[name] = service.Internal
+		switch name {
+		case services.API:
+			p.API = service.Public
+		case services.Pusher:
+			p.Push = "ws://" + service.Public + "/v1/connect"
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, readyLimit)
+	defer cancel()
+	for i, service := range p.services {
+		if err := service.WaitReady(ctx); err != nil {
+			return fmt.Errorf("%s is not ready: %w", p.names[i], err)
+		}
+	}
+	p.say("the platform is ready")
+	return nil
+}
+
+// BrokerURL is the broker's AMQP address.
+func (p *Platform) BrokerURL() string { return p.broker.URL() }
+
+// MQTTAddress is host:port of the broker's MQTT listener.
+func (p *Platform) MQTTAddress() string { return p.broker.MQTTAddress() }
+
+// Accounts are the trees of processes that make up the platform: the broker, the database, the services.
+func (p *Platform) Accounts() ([]measure.Account, error) {
+	type instance struct{ name, pidFile string }
+	instances := []instance{{"broker", filepath.Join(p.cfg.Folder, "rabbitmq", "rabbitmq.pid")}}
+	if p.database != nil {
+		instances = append(instances, instance{"database", filepath.Join(p.cfg.Folder, "postgres", "postgres.pid")})
+	}
+	var accounts []measure.Account
+	for _, instance := range instances {
+		found, err := process.Find(instance.pidFile)
+		if err != nil {
+			return nil, err
+		}
+		if found == nil {
+			return nil, fmt.Errorf("the %s does not run any more", instance.name)
+		}
+		accounts = append(accounts, account(instance.name, found.PID()))
+	}
+	for i, service := range p.services {
+		accounts = append(accounts, account(p.names[i], service.PID()))
+	}
+	return accounts, nil
+}
+
+func account(name string, pid int) measure.Account {
+	return measure.Account{Tree: usage.Tree{Name: name, PID: pid}, Role: measure.Platform}
+}
+
+// Stop ends everything and deletes its data. The services' logs stay until the next run.
+func (p *Platform) Stop(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, stopLimit)
+	defer cancel()
+	failures := make(chan error, len(p.services))
+	for _, service := range p.services {
+		go func() { failures <- service.Stop(ctx, syscall.SIGTERM, serviceGrace) }()
+	}
+	var err error
+	for range p.services {
+		err = errors.Join(err, <-failures)
+	}
+	// What is to be deleted need not be brought in order first.
+	if p.broker != nil {
+		err = errors.Join(err, p.broker.Kill())
+	}
+	if p.database != nil {
+		err = errors.Join(err, p.database.Kill())
+	}
+	return errors.Join(err, p.discard(ctx))
+}
+
+func (p *Platform) discard(ctx context.Context) error {
+	return errors.Join(rabbitmq.Discard(ctx, p.brokerConfig()), postgres.Discard(ctx, p.databaseConfig()))
+}
+
+func (p *Platform) brokerConfig() rabbitmq.Config {
+	return rabbitmq.Config{Base: p.cfg.Folder, Progress: p.cfg.Progress}
+}
+
+// databaseConfig is one that syncs: what a commit costs is part of what is measured.
+func (p *Platform) databaseConfig() postgres.Config {
+	return postgres.Config{Base: p.cfg.Folder, Progress: p.cfg.Progress}
+}
+
+func (p *Platform) say(line string) { fmt.Fprintln(p.cfg.Progress, line) }

@@ -1,0 +1,171 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/cupline/cupline/bench/internal/measure"
+)
+
+// Plain is the case that ratios are told of.
+const Plain = "plain"
+
+// payers are the columns of cost: of the platform, and at the ceiling of the bare pipeline, too.
+func payers(kind Kind) []string {
+	all := []string{"broker", "database", "api", "dispatcher", "pusher"}
+	if kind == Ceiling {
+		all = append(all, "pipeline")
+	}
+	return all
+}
+
+// Table writes the report for a reader.
+func (r Report) Table(out io.Writer) error {
+	w := &quietWriter{out: out}
+	r.head(w)
+	r.ceiling(w)
+	r.paced(w)
+	r.problems(w)
+	return w.err
+}
+
+func (r Report) head(w io.Writer) {
+	fmt.Fprintf(w, "Cupline bench, %s, commit %s\n", r.At.Format(time.DateTime), r.Commit)
+	fmt.Fprintf(w, "machine:  %d cores of %s, %.1f GiB, Linux %s\n",
+		r.Machine.Cores, r.Machine.CPU, float64(r.Machine.Memory)/(1<<30), r.Machine.Kernel)
+	var versions, settings []string
+	for _, v := range r.Versions {
+		versions = append(versions, v.Name+" "+v.Version)
+	}
+	for _, s := range r.Settings {
+		settings = append(settings, s.Name+" "+s.Value)
+	}
+	fmt.Fprintf(w, "versions: %s\n", strings.Join(versions, ", "))
+	fmt.Fprintf(w, "settings: %s\n", strings.Join(settings, ", "))
+}
+
+func (r Report) ceiling(w io.Writer) {
+	groups := r.groups(Ceiling)
+	if len(groups) == 0 {
+		return
+	}
+	fmt.Fprint(w, "\nCeiling: as many commands as are taken, medians of the rounds. of plain: of the plain bare pipeline's rate just before and after.\n")
+	fmt.Fprint(w, "CPU-seconds per 1,000 commands, by process (all: without the load's); others: cores that foreign processes kept busy.\n\n")
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	columns(t, "case", "per s", "of plain", "p50 ms", "p99 ms", "p99.9 ms", payers(Ceiling), "all", "load", "others")
+	for _, g := range groups {
+		cells := []any{g.name, whole(g.median(rate)), ratio(g)}
+		cells = append(cells, latencies(g, func(run Run) measure.Latency { return run.Latency })...)
+		columns(t, append(cells, costs(g, Ceiling)...)...)
+	}
+	flush(t)
+}
+
+func (r Report) paced(w io.Writer) {
+	groups := r.groups(Paced)
+	if len(groups) == 0 {
+		return
+	}
+	fmt.Fprint(w, "\nLatency at a given rate, from the moment a command was due to its outcome's frame; answer: to the POST's answer.\n\n")
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	columns(t, "case", "offered per s", "of ceiling", "done per s", "p50 ms", "p99 ms", "p99.9 ms", "answer p50", "p99", "p99.9",
+		payers(Paced), "all", "load", "others")
+	for _, g := range groups {
+		share := "-"
+		if g.share > 0 {
+			share = fmt.Sprintf("%.0f %%", 100*g.share)
+		}
+		cells := []any{g.name, whole(g.median(func(run Run) float64 { return run.Offered })), share, whole(g.median(rate))}
+		cells = append(cells, latencies(g, func(run Run) measure.Latency { return run.Latency })...)
+		cells = append(cells, latencies(g, func(run Run) measure.Latency { return run.Answer })...)
+		columns(t, append(cells, costs(g, Paced)...)...)
+	}
+	flush(t)
+}
+
+func (r Report) problems(w io.Writer) {
+	for _, run := range r.Failed() {
+		fmt.Fprintf(w, "\nNO FIGURE for %s in round %d: %s\n", run.Case, run.Round, run.Problem)
+	}
+}
+
+func rate(run Run) float64 { return run.Reading.Rate() }
+
+func ratio(g *group) string {
+	if g.runs[0].Ratio == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f", g.median(func(run Run) float64 { return run.Ratio }))
+}
+
+func latencies(g *group, of func(Run) measure.Latency) []any {
+	cell := func(pick func(measure.Latency) time.Duration) any {
+		return fmt.Sprintf("%.1f", g.median(func(run Run) float64 { return float64(pick(of(run))) / float64(time.Millisecond) }))
+	}
+	return []any{
+		cell(func(l measure.Latency) time.Duration { return l.P50 }),
+		cell(func(l measure.Latency) time.Duration { return l.P99 }),
+		cell(func(l measure.Latency) time.Duration { return l.P999 }),
+	}
+}
+
+func costs(g *group, kind Kind) []any {
+	var cells []any
+	cell := func(role measure.Role, name string) {
+		cost := g.median(func(run Run) float64 { return run.Reading.PerThousand(role, name) })
+		if cost == 0 {
+			cells = append(cells, "-")
+			return
+		}
+		cells = append(cells, fmt.Sprintf("%.3f", cost))
+	}
+	for _, payer := range payers(kind) {
+		cell(measure.Platform, payer)
+	}
+	cell(measure.Platform, "")
+	cell(measure.Driving, "")
+	others := g.median(func(run Run) float64 {
+		return (run.Reading.Others + run.Reading.Stolen).Seconds() / run.Reading.To.Sub(run.Reading.From).Seconds()
+	})
+	return append(cells, fmt.Sprintf("%.2f", others))
+}
+
+// whole writes a number with commas between thousands.
+func whole(n float64) string {
+	digits := fmt.Sprintf("%.0f", n)
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
+}
+
+// columns writes one row; a list among the cells is so many cells.
+func columns(t *tabwriter.Writer, cells ...any) {
+	for _, cell := range cells {
+		if several, ok := cell.([]string); ok {
+			fmt.Fprint(t, strings.Join(several, "\t"), "\t")
+			continue
+		}
+		fmt.Fprint(t, cell, "\t")
+	}
+	fmt.Fprintln(t)
+}
+
+func flush(t *tabwriter.Writer) { _ = t.Flush() } // the writer below keeps the error
+
+// quietWriter keeps the first error for the end.
+type quietWriter struct {
+	out io.Writer
+	err error
+}
+
+func (w *quietWriter) Write(b []byte) (int, error) {
+	if w.err != nil {
+		return len(b), nil
+	}
+	_, w.err = w.out.Write(b)
+	return len(b), nil
+}

@@ -1,0 +1,225 @@
+package suite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cupline/cupline/bench/internal/bare"
+	"github.com/cupline/cupline/bench/internal/load"
+	"github.com/cupline/cupline/bench/internal/measure"
+	"github.com/cupline/cupline/bench/internal/platform"
+	"github.com/cupline/cupline/bench/internal/report"
+	"github.com/cupline/cupline/bench/internal/usage"
+	"github.com/cupline/cupline/local/packages"
+)
+
+// drainLimit bounds the wait for the outcomes of what was accepted in a run: the commands' own timeout, the 10 s after which
+// the broker takes a reply to the mailbox, and as much again.
+const drainLimit = 45 * time.Second
+
+// ErrNoFigure says that at least one run lost, doubled or refused something, or could not be run.
+var ErrNoFigure = errors.New("not every run gave a figure")
+
+// bench is one in progress.
+type bench struct {
+	cfg      Config
+	platform *platform.Platform
+	accounts []measure.Account
+	report   report.Report
+}
+
+// Run measures. The report is of use also with an error that wraps ErrNoFigure.
+func Run(ctx context.Context, cfg Config) (report.Report, error) {
+	if err := cfg.Check(); err != nil {
+		return report.Report{}, err
+	}
+	b := &bench{cfg: cfg}
+	b.report = report.Report{
+		Format: report.Format, At: time.Now().UTC(), Commit: commit(ctx, cfg.Root), Machine: usage.Describe(), Settings: cfg.describe(),
+	}
+	p, err := platform.Start(ctx, platform.Config{
+		Root: cfg.Root, Folder: cfg.Folder, BrokerOnly: !cfg.platform(), Clients: cfg.Clients, Devices: cfg.Devices,
+		Settings: cfg.Settings, Build: cfg.Build, Progress: cfg.Progress,
+	})
+	if err != nil {
+		return report.Report{}, err
+	}
+	b.platform = p
+	err = b.measure(ctx)
+	return b.report, errors.Join(err, p.Stop(context.WithoutCancel(ctx)))
+}
+
+func (b *bench) measure(ctx context.Context) (err error) {
+	if b.report.Versions, err = versions(); err != nil {
+		return err
+	}
+	if b.accounts, err = b.platform.Accounts(); err != nil {
+		return err
+	}
+	if err := bare.Declare(ctx, b.platform.BrokerURL(), bare.Plain("").Clients); err != nil {
+		return err
+	}
+	if b.cfg.platform() {
+		err = b.withDevices(ctx)
+	} else {
+		err = b.rounds(ctx)
+	}
+	if len(b.report.Failed()) > 0 {
+		err = errors.Join(err, ErrNoFigure)
+	}
+	return err
+}
+
+// withDevices runs all cases while the MQTT devices are connected, and looks for what was left behind.
+func (b *bench) withDevices(ctx context.Context) error {
+	fleet, err := b.platform.Fleet(ctx, b.cfg.Connections)
+	if err != nil {
+		return err
+	}
+	err = errors.Join(b.rounds(ctx), b.paced(ctx))
+	if ctx.Err() == nil {
+		err = errors.Join(err, b.platform.Leftover(ctx))
+	}
+	return errors.Join(err, fleet.Close())
+}
+
+func (b *bench) rounds(ctx context.Context) error {
+	for round := range b.cfg.Rounds {
+		begin := len(b.report.Runs)
+		for _, one := range order(b.cfg.chosen(), round) {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			b.note(b.run(ctx, one, report.Run{Case: one.Name, Kind: report.Ceiling, Round: round + 1}))
+		}
+		ratios(b.report.Runs[begin:])
+	}
+	return nil
+}
+
+// paced runs the latency cases at each rate, one after the other: a rate below the ceiling leaves the machine room, so that
+// noise shows in the tail, not in a ratio.
+func (b *bench) paced(ctx context.Context) error {
+	for _, one := range b.cfg.chosen() {
+		if one.ceiling == "" {
+			continue
+		}
+		ceiling := b.report.Rate(one.ceiling)
+		for _, rate := range b.cfg.Rates {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			run := report.Run{Case: one.Name, Kind: report.Paced, Round: 1, Offered: rate.PerSecond, Share: rate.Share}
+			if rate.Share > 0 {
+				run.Offered = rate.Share * ceiling
+			}
+			if run.Offered == 0 {
+				run.Problem = "the case " + one.ceiling + " gave no ceiling to take a share of"
+			} else {
+				run = b.run(ctx, one, run)
+			}
+			b.note(run)
+		}
+	}
+	return nil
+}
+
+// run takes one reading; what goes wrong stands in the run, and the others go on.
+func (b *bench) run(ctx context.Context, one Case, run report.Run) report.Run {
+	window := measure.Window{Warmup: b.cfg.Warmup, Length: b.cfg.Length, Drain: drainLimit}
+	var err error
+	if one.bare != nil {
+		err = b.runBare(ctx, one, window, &run)
+	} else {
+		err = b.runPlatform(ctx, one, window, &run)
+	}
+	if err != nil {
+		run.Problem = err.Error()
+	}
+	return run
+}
+
+func (b *bench) runBare(ctx context.Context, one Case, window measure.Window, run *report.Run) (err error) {
+	cfg := one.bare(b.platform.BrokerURL())
+	cfg.Size, cfg.Limit = b.cfg.Size, b.cfg.Limit
+	pipeline := bare.New(cfg)
+	// The pipeline runs in this process, so this process is what is measured.
+	accounts := []measure.Account{b.accounts[0], self("pipeline", measure.Platform)}
+	if run.Reading, err = measure.Take(ctx, pipeline, accounts, window); err != nil {
+		return err
+	}
+	run.Latency = measure.Summarise(pipeline.Latencies(run.Reading.From, run.Reading.To))
+	return nil
+}
+
+func (b *bench) runPlatform(ctx context.Context, one Case, window measure.Window, run *report.Run) (err error) {
+	plan := b.cfg.plan(b.platform, one)
+	plan.Rate = run.Offered
+	clients := load.New(plan)
+	accounts := append(b.accounts[:len(b.accounts):len(b.accounts)], self("load", measure.Driving))
+	run.Reading, err = measure.Take(ctx, clients, accounts, window)
+	tally := clients.Tally()
+	run.Tally = &tally
+	if err != nil {
+		return err
+	}
+	l := clients.Latencies(run.Reading.From, run.Reading.To)
+	run.Latency, run.Answer = measure.Summarise(l.Outcome), measure.Summarise(l.Answer)
+	return nil
+}
+
+func self(name string, role measure.Role) measure.Account {
+	return measure.Account{Tree: usage.Tree{Name: name, PID: os.Getpid()}, Role: role}
+}
+
+func (b *bench) note(run report.Run) {
+	b.report.Runs = append(b.report.Runs, run)
+	at := ""
+	if run.Offered > 0 {
+		at = fmt.Sprintf(" at %.0f/s", run.Offered)
+	}
+	if run.Problem != "" {
+		fmt.Fprintf(b.cfg.Progress, "%s%s: NO FIGURE: %s\n", run.Case, at, run.Problem)
+		return
+	}
+	fmt.Fprintf(b.cfg.Progress, "%s%s: %.0f/s, p50 %.1f ms, p99 %.1f ms, %.3f CPU-s per 1,000\n", run.Case, at, run.Reading.Rate(),
+		run.Latency.P50.Seconds()*1000, run.Latency.P99.Seconds()*1000, run.Reading.PerThousand(measure.Platform, ""))
+}
+
+func versions() ([]report.Version, error) {
+	broker, err := packages.FindRabbitMQ()
+	if err != nil {
+		return nil, err
+	}
+	database, err := packages.FindPostgres()
+	if err != nil {
+		return nil, err
+	}
+	return []report.Version{
+		{Name: "RabbitMQ", Version: broker.Version.String()}, {Name: "PostgreSQL", Version: strconv.Itoa(database.Major)},
+		{Name: "Go", Version: strings.TrimPrefix(runtime.Version(), "go")},
+	}, nil
+}
+
+// commit is the checkout's, with a "+" when tracked files differ; empty without git.
+func commit(ctx context.Context, root string) string {
+	git := func(arguments ...string) (string, error) {
+		said, err := exec.CommandContext(ctx, "git", append([]string{"-C", root}, arguments...)...).Output()
+		return strings.TrimSpace(string(said)), err
+	}
+	head, err := git("rev-parse", "--short", "HEAD")
+	if err != nil {
+		return ""
+	}
+	if changed, err := git("status", "--porcelain", "--untracked-files=no"); err != nil || changed != "" {
+		head += "+"
+	}
+	return head
+}
