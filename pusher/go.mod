@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	github.com/cupline/cupline/chassis v0.0.0
+	github.com/cupline/cupline/migrations v0.0.0
 	github.com/cupline/cupline/schema v0.0.0
 	github.com/cupline/cupline/store v0.0.0
 	github.com/google/uuid v1.6.0
