@@ -201,9 +201,13 @@ func reopen[T any](s *Session, wait *backoff, why error, open func(context.Conte
 		}
 		ctx, cancel := context.WithTimeout(s.life, s.link.cfg.StepTimeout)
 		opened, err = open(ctx, s)
+		late := ctx.Err() != nil
 		cancel()
 		if err == nil {
 			return opened, nil
+		}
+		if late {
+			break // that channel may still come, and nobody would look after it
 		}
 	}
 	return opened, fmt.Errorf("channel lost: %w", err)

@@ -45,6 +45,10 @@ func (s *templateSet) get(t testing.TB, server *url.URL, migrate Migrate) string
 	if err := migrate(ctx, at.String()); err != nil {
 		t.Fatalf("fill a template database: %v", err)
 	}
+	// Postgres copies no database that somebody is connected to, were it only a pool that
+	// has not finished closing.
+	run(t, server, "alter database "+quote(name)+" allow_connections false")
+	run(t, server, "select pg_terminate_backend(pid) from pg_stat_activity where datname = '"+name+"'")
 	if s.made == nil {
 		s.made = make(map[uintptr]string)
 	}
