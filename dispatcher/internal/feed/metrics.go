@@ -10,13 +10,13 @@ import (
 
 // Metrics of the feeds. The lane is the feed's own, never what a message says.
 type Metrics struct {
-	outcomes  *prometheus.CounterVec
-	buried    *prometheus.CounterVec
-	silent    *prometheus.CounterVec
-	adopted   *prometheus.CounterVec
-	returned  *prometheus.CounterVec
-	inFlight  *prometheus.GaugeVec
-	unsent    prometheus.Counter
+	outcomes *prometheus.CounterVec
+	buried   *prometheus.CounterVec
+	silent   *prometheus.CounterVec
+	adopted  *prometheus.CounterVec
+	returned *prometheus.CounterVec
+	inFlight *prometheus.GaugeVec
+	unsent   prometheus.Counter
 }
 
 // NewMetrics registers the feeds' collectors.
@@ -25,11 +25,11 @@ func NewMetrics(registerer prometheus.Registerer) (*Metrics, error) {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 	}
 	m := &Metrics{
-		outcomes:  counter("cupline_outcomes_total", "Outcomes published, confirmed.", "lane", "origin", "reason"),
-		buried:    counter("cupline_buried_total", "Commands given to the recorder, confirmed.", "lane", "reason"),
-		silent:    counter("cupline_silent_total", "Commands acknowledged without a word: one-way ones that ran, repeated posts whose first copy answers.", "lane"),
-		adopted:   counter("cupline_adopted_total", "Redeliveries of commands that run in this process.", "lane"),
-		returned:  counter("cupline_returned_total", "Deliveries given up unacknowledged, for the broker to deliver again.", "lane"),
+		outcomes: counter("cupline_outcomes_total", "Outcomes published, confirmed.", "lane", "origin", "reason"),
+		buried:   counter("cupline_buried_total", "Commands given to the recorder, confirmed.", "lane", "reason"),
+		silent:   counter("cupline_silent_total", "Commands acknowledged without a word: one-way ones that ran, repeated posts whose first copy answers.", "lane"),
+		adopted:  counter("cupline_adopted_total", "Redeliveries of commands that run in this process.", "lane"),
+		returned: counter("cupline_returned_total", "Deliveries given up unacknowledged, for the broker to deliver again.", "lane"),
 		inFlight: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "cupline_in_flight", Help: "Commands taken and not yet settled."}, []string{"lane"}),
 		unsent: prometheus.NewCounter(prometheus.CounterOpts{

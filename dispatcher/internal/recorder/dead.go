@@ -1,6 +1,8 @@
 package recorder
 
 import (
+	"strings"
+
 	"github.com/google/uuid"
 
 	"github.com/cupline/cupline/dispatcher/internal/claims"
@@ -49,9 +51,10 @@ func (d *dead) named() bool { return d.key.Tenant != "" }
 // answerable reports whether there is a client to tell, under an id of its own.
 func (d *dead) answerable() bool { return d.named() && !d.command.OneWay() }
 
-// tenant owns the letter.
+// tenant owns the letter. Garbage that was put straight into a work queue has the queue's
+// name as its key, which reads like one of a tenant "work".
 func (d *dead) tenant() string {
-	if d.command.Tenant == "" {
+	if d.command.Tenant == "" || d.malformed != nil && strings.HasPrefix(d.message.Key, topology.WorkQueue("")) {
 		return topology.SystemTenant
 	}
 	return d.command.Tenant

@@ -316,6 +316,7 @@ func TestGarbage(t *testing.T) {
 	}{
 		"nothing at all":         {message.Message{}, "system", false},
 		"some bytes":             {message.Message{Key: "x", Body: []byte{0xff, 0}, Headers: map[string]any{"a": []byte{0}, "b": "\xff"}}, "system", false},
+		"a queue's name as key":  {message.Message{Key: "cupline.work.default", Body: []byte("x")}, "system", false},
 		"only a key":             {message.Message{Key: "default.acme.lamp-1", Body: []byte("x")}, "acme", false},
 		"a client, no id":        {message.Message{Key: "default.acme.lamp-1", ReplyTo: "acme.app", Body: []byte(setRelay)}, "acme", false},
 		"everything but details": {asSent, "acme", true},
