@@ -175,8 +175,9 @@ func (b *bench) runPlatform(ctx context.Context, one Case, window measure.Window
 	return nil
 }
 
+// self is this process without the broker, the database and the services, which are its children.
 func self(name string, role measure.Role) measure.Account {
-	return measure.Account{Tree: usage.Tree{Name: name, PID: os.Getpid()}, Role: role}
+	return measure.Account{Tree: usage.Tree{Name: name, PID: os.Getpid(), Alone: true}, Role: role}
 }
 
 func (b *bench) note(run report.Run) {

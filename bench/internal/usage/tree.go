@@ -22,6 +22,8 @@ type Tree struct {
 	Name string
 	// PID is the process that the others descend from.
 	PID int
+	// Alone leaves the descendants out, for a process that started others which are counted by themselves.
+	Alone bool
 }
 
 // CPU is the time that the tree has spent so far, in user and system mode together, that of ended children whose exit
@@ -62,6 +64,10 @@ func (t Tree) members() ([]stat, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the CPU time of %s: %w", t.Name, err)
 	}
+	if t.Alone {
+		root.cpu -= root.reaped
+		return []stat{root}, nil
+	}
 	folders, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
 		return nil, fmt.Errorf("list processes: %w", err)
@@ -86,7 +92,8 @@ func (t Tree) members() ([]stat, error) {
 // stat is what counts of a line of /proc/PID/stat.
 type stat struct {
 	pid, parent int
-	cpu         time.Duration
+	// cpu is the process's own time and that of its ended children, which is reaped alone.
+	cpu, reaped time.Duration
 }
 
 func readStat(pid int) (stat, error) {
@@ -100,7 +107,7 @@ func readStat(pid int) (stat, error) {
 // parseStat reads the line; the second field, the program's name, may hold spaces and parentheses.
 func parseStat(pid int, line string) (stat, error) {
 	// Counted behind the name: state 0, ppid 1, ..., utime 11, stime 12, cutime 13, cstime 14.
-	const parentField, firstTime, lastTime = 1, 11, 14
+	const parentField, firstTime, firstReaped, lastTime = 1, 11, 13, 14
 	fields := strings.Fields(line[strings.LastIndexByte(line, ')')+1:])
 	if len(fields) <= lastTime {
 		return stat{}, fmt.Errorf("read the stat of process %d: only %d fields behind the name", pid, len(fields))
@@ -109,15 +116,18 @@ func parseStat(pid int, line string) (stat, error) {
 	if err != nil {
 		return stat{}, fmt.Errorf("read the parent of process %d: %w", pid, err)
 	}
-	var ticks int64
-	for _, field := range fields[firstTime : lastTime+1] {
-		n, err := strconv.ParseInt(field, 10, 64)
+	s := stat{pid: pid, parent: parent}
+	for i := firstTime; i <= lastTime; i++ {
+		ticks, err := strconv.ParseInt(fields[i], 10, 64)
 		if err != nil {
 			return stat{}, fmt.Errorf("read the CPU time of process %d: %w", pid, err)
 		}
-		ticks += n
+		s.cpu += time.Duration(ticks) * tick
+		if i >= firstReaped {
+			s.reaped += time.Duration(ticks) * tick
+		}
 	}
-	return stat{pid: pid, parent: parent, cpu: time.Duration(ticks) * tick}, nil
+	return s, nil
 }
 
 // proportional is a process's PSS in bytes; 0 for one that has just ended.

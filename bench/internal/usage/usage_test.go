@@ -2,6 +2,7 @@ package usage
 
 import (
 	"context"
+	"io"
 	"os"
 	"os/exec"
 	"testing"
@@ -16,7 +17,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestParseStat(t *testing.T) {
 	t.Parallel()
 	got, err := parseStat(7, "7 (a) S 1 (b) R 42 7 7 0 -1 4194304 1 2 3 4 100 20 3 1 20 0 1 0 500 0 0\n")
-	want := stat{pid: 7, parent: 42, cpu: 124 * tick}
+	want := stat{pid: 7, parent: 42, cpu: 124 * tick, reaped: 4 * tick}
 	if err != nil || got != want {
 		t.Errorf("got %+v, %v, want %+v", got, err, want)
 	}
@@ -71,15 +72,28 @@ func TestTree(t *testing.T) {
 		if size, err := tree.Memory(); err != nil || size < 4096 {
 			t.Errorf("when it said %q: occupies %d bytes, %v", want, size, err)
 		}
-		if _, err := in.Write([]byte("\n")); err != nil {
-			t.Fatal(err)
+		if want == "spent\n" {
+			release(t, in)
 		}
 	}
+	alone := Tree{Name: "sh", PID: outer.Process.Pid, Alone: true}
+	whole, err := tree.CPU()
+	if own, ownErr := alone.CPU(); err != nil || ownErr != nil || own+2*tick > whole {
+		t.Errorf("spent %s alone of %s with its child, %v, %v", own, whole, ownErr, err)
+	}
+	release(t, in)
 	if err := outer.Wait(); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := tree.CPU(); err == nil {
 		t.Error("a process that has ended was read")
+	}
+}
+
+func release(t *testing.T, in io.Writer) {
+	t.Helper()
+	if _, err := in.Write([]byte("\n")); err != nil {
+		t.Fatal(err)
 	}
 }
 
