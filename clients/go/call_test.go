@@ -179,6 +179,40 @@ func TestWaitMayBeCalledAgain(t *testing.T) {
 	}
 }
 
+// A Call is answered the moment its outcome is read, before it is acked; closing right then
+// must not leave it unacked, to come again.
+func TestAnsweredCallIsAckedThoughTheListenerCloses(t *testing.T) {
+	t.Parallel()
+	p := cuplinetest.New(t)
+	l := listen(t, p, cupline.ListenConfig{Handle: func(ctx context.Context, _ cupline.Outcome) error {
+		<-ctx.Done() // keeps the Call's outcome waiting behind it until the listener closes
+		return nil
+	}})
+	s := p.Next()
+	s.Greet("s-1")
+	pending, err := l.Begin(t.Context(), "lamp-1", "echo", nil, cupline.SendOptions{ID: "mine"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pending.Forget()
+	s.Send(outcomeFrame(1, `"other"`, "cmd-0"), outcomeFrame(2, `"mine"`, "cmd-1"), outcomeFrame(3, `"another"`, "cmd-2"))
+	if _, err := pending.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	closed := make(chan error, 1)
+	go func() { closed <- l.Close() }()
+	acked := uint64(0)
+	for f, err := s.TryRead(); err == nil; f, err = s.TryRead() {
+		acked = f.Seq
+	}
+	if acked != 2 {
+		t.Errorf("acked up to %d: 2 is the Call's, and 3 nobody took", acked)
+	}
+	if err := receive(t, "Close", closed); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestCallEndsWithItsListener(t *testing.T) {
 	t.Parallel()
 	p := cuplinetest.New(t)

@@ -17,12 +17,12 @@ func (s *session) handle(ctx context.Context, stop context.CancelCauseFunc) {
 	for {
 		select {
 		case <-ctx.Done():
+			s.handleRest(&run)
 			return
 		default:
 		}
 		select {
 		case <-ctx.Done():
-			return
 		case it := <-s.queue:
 			if err := s.settle(ctx, it); err != nil {
 				stop(err)
@@ -30,6 +30,18 @@ func (s *session) handle(ctx context.Context, stop context.CancelCauseFunc) {
 			}
 			run.add(it.seq)
 		}
+	}
+}
+
+// handleRest acks what needs no handler, up to the first outcome that does: an answered
+// Call may be what ended the session. The queue is closed once the reader is done.
+func (s *session) handleRest(run *ackRun) {
+	for it := range s.queue {
+		if !it.claimed && !s.listener.seen.has(it.outcome.CommandID) {
+			return
+		}
+		s.listener.seen.add(it.outcome.CommandID)
+		run.add(it.seq)
 	}
 }
 

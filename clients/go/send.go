@@ -1,6 +1,7 @@
 package cupline
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -88,9 +89,20 @@ func command(method string, params any, opts SendOptions) ([]byte, error) {
 	}
 	if params != nil {
 		var err error
-		if rpc.Params, err = json.Marshal(params); err != nil {
+		if rpc.Params, err = marshal(params); err != nil {
 			return nil, fmt.Errorf("params: %w", err)
 		}
 	}
-	return json.Marshal(rpc)
+	return marshal(rpc)
+}
+
+// marshal is json.Marshal without its escapes for HTML: nobody here reads it as that.
+func marshal(value any) ([]byte, error) {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte{'\n'}), nil
 }

@@ -24,12 +24,12 @@ func TestSendPostsTheRequestAndReadsThe202(t *testing.T) {
 		w.WriteHeader(http.StatusAccepted)
 		_, _ = w.Write([]byte(`{"id":"c-42","command_id":"cmd-1","expires_at":"2030-01-01T00:00:00Z"}`))
 	})
-	accepted, err := newClient(t, p).Send(t.Context(), "lamp-1", "relay.set", map[string]bool{"on": true},
+	accepted, err := newClient(t, p).Send(t.Context(), "lamp-1", "relay.set", map[string]string{"on": "<&>"},
 		cupline.SendOptions{ID: "c-42", TTL: 90 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if body != `{"jsonrpc":"2.0","id":"c-42","method":"relay.set","params":{"on":true}}` || ttl != "1m30s" ||
+	if body != `{"jsonrpc":"2.0","id":"c-42","method":"relay.set","params":{"on":"<&>"}}` || ttl != "1m30s" ||
 		path != "/v1/devices/lamp-1/commands" || auth != "Bearer k" {
 		t.Errorf("posted %s with TTL %q and %q to %s", body, ttl, auth, path)
 	}

@@ -67,6 +67,7 @@ func (s *session) run(ctx context.Context, previous string) ending {
 		err = cause
 	}
 	cancel(err)
+	close(s.queue)
 	<-handled
 	return s.end(err)
 }
@@ -156,12 +157,7 @@ func (s *session) take(ctx context.Context, line []byte, drain *drainTimer) erro
 	}
 	switch f.Type {
 	case push.TypeOutcome:
-		it := item{seq: f.Seq, outcome: f.Outcome, claimed: s.listener.calls.claim(f.Outcome)}
-		select {
-		case s.queue <- it:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
+		return s.enqueue(ctx, item{seq: f.Seq, outcome: f.Outcome, claimed: s.listener.calls.claim(f.Outcome)})
 	case push.TypePing:
 		s.write(push.ClientFrame{Type: push.TypePong})
 	case push.TypeWelcome:
@@ -190,6 +186,22 @@ func (s *session) take(ctx context.Context, line []byte, drain *drainTimer) erro
 		s.listener.status.told(told)
 	}
 	return nil
+}
+
+// enqueue waits for room, which there is unless the platform sends more than the window. An
+// outcome that a Call has taken goes in even when the session is ending: it is to be acked.
+func (s *session) enqueue(ctx context.Context, it item) error {
+	select {
+	case s.queue <- it:
+		return nil
+	default:
+	}
+	select {
+	case s.queue <- it:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // drainTimer ends the session at the moment that the platform chose.

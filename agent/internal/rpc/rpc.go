@@ -132,9 +132,11 @@ func response(id []byte, result any, err error) []byte {
 		id = []byte("null")
 	}
 	if err == nil {
-		var encoded []byte
-		if encoded, err = json.Marshal(result); err == nil {
-			return envelope(id, "result", encoded)
+		var encoded bytes.Buffer
+		encoder := json.NewEncoder(&encoded)
+		encoder.SetEscapeHTML(false) // nobody reads it as HTML
+		if err = encoder.Encode(result); err == nil {
+			return envelope(id, "result", bytes.TrimSuffix(encoded.Bytes(), []byte{'\n'}))
 		}
 		err = &Error{InternalError, "the result cannot be written: " + err.Error()}
 	}
