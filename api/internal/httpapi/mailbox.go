@@ -89,13 +89,15 @@ func (s *Server) poll(c echo.Context, who auth.Principal, wait time.Duration, li
 	if err := control.SetWriteDeadline(time.Now().Add(wait + mailboxHold)); err != nil {
 		return nil, 0, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, wait)
+	patience, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	return s.await(ctx, arrived, look)
+	return s.await(patience, arrived, look)
 }
 
-// await looks whenever something arrived, while ctx lasts. The looks have the request's context, not ctx.
+// await looks whenever something arrived, and once more when ctx ends.
 func (s *Server) await(ctx context.Context, arrived <-chan struct{}, look func() ([]mailbox.Item, int64, error)) ([]mailbox.Item, int64, error) {
+	s.cfg.Metrics.polls.Inc()
+	defer s.cfg.Metrics.polls.Dec()
 	for {
 		last := false
 		select {
@@ -103,7 +105,7 @@ func (s *Server) await(ctx context.Context, arrived <-chan struct{}, look func()
 		case <-s.draining:
 			last = true
 		case <-ctx.Done():
-			last = true // a last look, for a notification that was lost
+			last = true // that look is for a notification that was lost
 		}
 		items, waiting, err := look()
 		if err != nil || len(items) > 0 || last {

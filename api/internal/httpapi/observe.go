@@ -27,11 +27,13 @@ type Metrics struct {
 	accepted *prometheus.CounterVec
 	refused  *prometheus.CounterVec
 	inDoubt  *prometheus.CounterVec
+	polls    prometheus.Gauge
 }
 
 // NewMetrics makes and registers cupline_api_request_seconds (route, method, status),
 // cupline_commands_accepted_total (tenant, lane), cupline_commands_refused_total (tenant,
-// code; a batch refused as a whole counts once) and cupline_commands_in_doubt_total (tenant).
+// code; a batch refused as a whole counts once), cupline_commands_in_doubt_total (tenant)
+// and cupline_api_long_polls.
 func NewMetrics(registerer prometheus.Registerer) (*Metrics, error) {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
@@ -41,9 +43,10 @@ func NewMetrics(registerer prometheus.Registerer) (*Metrics, error) {
 		accepted: counter("cupline_commands_accepted_total", "Commands confirmed by the broker.", "tenant", "lane"),
 		refused:  counter("cupline_commands_refused_total", "Commands that were not accepted, by why.", "tenant", "code"),
 		inDoubt:  counter("cupline_commands_in_doubt_total", "Commands sent to the broker and never confirmed.", "tenant"),
+		polls:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "cupline_api_long_polls", Help: "Long polls of mailboxes that wait."}),
 	}
 	var problems []error
-	for _, c := range []prometheus.Collector{m.requests, m.accepted, m.refused, m.inDoubt} {
+	for _, c := range []prometheus.Collector{m.requests, m.accepted, m.refused, m.inDoubt, m.polls} {
 		problems = append(problems, registerer.Register(c))
 	}
 	return m, errors.Join(problems...)
