@@ -63,8 +63,12 @@ func TestBadRowsTakeNobodyDown(t *testing.T) {
 	if refused := testutil.ToFloat64(metrics.refused); refused != float64(len(bad)) {
 		t.Errorf("%v counted as refused", refused)
 	}
-	if tooFar := (&operation{kind: claiming, claim: Claim{Key: Key{Redrive: 1 << 40}}}).check(); !errors.Is(tooFar, store.ErrRefused) {
-		t.Errorf("a redrive that no column holds: %v", tooFar)
+	tooFar, nobody := plainClaim("x"), plainClaim("x")
+	tooFar.Redrive, nobody.Token = 1<<40, uuid.Nil
+	for _, c := range []Claim{tooFar, nobody} {
+		if _, err := w.Claim(t.Context(), c); !errors.Is(err, store.ErrRefused) {
+			t.Errorf("a claim that must not reach a batch: %v", err)
+		}
 	}
 }
 

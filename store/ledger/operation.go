@@ -73,6 +73,9 @@ func (o *operation) check() error {
 	if n := o.rowKey().Redrive; n < 0 || n > math.MaxInt32 {
 		return fmt.Errorf("redrive %d: %w", n, store.ErrRefused)
 	}
+	if o.kind == claiming && o.claim.Token == uuid.Nil {
+		return fmt.Errorf("a claim without token: %w", store.ErrRefused) // it would match every row that was never started
+	}
 	if o.kind == deciding && o.decision.Outcome == nil {
 		return fmt.Errorf("a decision without outcome: %w", store.ErrRefused)
 	}

@@ -34,15 +34,15 @@ type Item struct {
 type PutResult uint8
 
 const (
-	// Stored: it waits in the mailbox now.
+	// Stored says that it waits in the mailbox now.
 	Stored PutResult = iota + 1
-	// Already: it was put before; it waits, or was acked.
+	// Already says that it was put before; it waits, or was acked.
 	Already
-	// Delivered: the ledger says that the client has acked this very command's outcome.
+	// Delivered says that, by the ledger, the client has acked this very command's outcome.
 	Delivered
-	// OverQuota: refused, counted as missed once, audited; the outcome is still in the ledger.
+	// OverQuota says that it was refused, counted as missed once, audited; the outcome is still in the ledger.
 	OverQuota
-	// Refused: the database cannot keep this item's data; its batch is not touched by that.
+	// Refused says that the database cannot keep this item's data; its batch is not touched by that.
 	Refused
 )
 
