@@ -26,9 +26,8 @@ type Session struct {
 	generation uint64
 	version    string
 
-	// life ends when the session does, with the reason as its cause. It is kept here,
-	// against the rule, because it is exactly the lifetime of this value.
-	life context.Context
+	// life ends when the session does, with the reason as its cause.
+	life context.Context //nolint:containedctx // it is exactly the lifetime of this value
 	end  context.CancelCauseFunc
 
 	crew    crew

@@ -17,7 +17,8 @@ import (
 func (b *Broker) call(t testing.TB, method, path string, body, answer any) {
 	t.Helper()
 	status, content := b.request(t, method, path, body)
-	if status >= http.StatusBadRequest && !(method == http.MethodDelete && status == http.StatusNotFound) {
+	gone := method == http.MethodDelete && status == http.StatusNotFound
+	if status >= http.StatusBadRequest && !gone {
 		t.Fatalf("management %s %s: %d: %s", method, path, status, content)
 	}
 	if answer != nil {

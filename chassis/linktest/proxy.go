@@ -7,10 +7,15 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"time"
 )
 
-// chunk is the most bytes forwarded at once.
-const chunk = 32 << 10
+const (
+	// chunk is the most bytes forwarded at once.
+	chunk = 32 << 10
+	// dialLimit bounds the connection to the target.
+	dialLimit = 10 * time.Second
+)
 
 // Proxy forwards TCP connections to one target. All its methods may be called from any
 // goroutine.
@@ -38,7 +43,8 @@ type trap struct {
 // New starts a proxy to target (host:port); it ends with the test.
 func New(t testing.TB, target string) *Proxy {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	var config net.ListenConfig
+	listener, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatalf("listen for a proxy: %v", err)
 	}
@@ -158,7 +164,8 @@ func (p *Proxy) serve(client net.Conn) {
 		_ = client.Close()
 		return
 	}
-	server, err := net.Dial("tcp", p.target)
+	dialer := net.Dialer{Timeout: dialLimit}
+	server, err := dialer.DialContext(p.t.Context(), "tcp", p.target)
 	if err != nil {
 		_ = client.Close()
 		return

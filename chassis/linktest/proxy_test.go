@@ -2,6 +2,7 @@ package linktest_test
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"net"
 	"strings"
@@ -100,8 +101,8 @@ func (c *client) expectCut() {
 }
 
 func isTimeout(err error) bool {
-	network, ok := err.(net.Error)
-	return ok && network.Timeout()
+	var network net.Error
+	return errors.As(err, &network) && network.Timeout()
 }
 
 func TestForwardsAndCuts(t *testing.T) {

@@ -112,7 +112,7 @@ func (d *Database) Cut(t testing.TB, applicationName string) int {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	connection := connect(t, ctx, d.server)
+	connection := connect(ctx, t, d.server)
 	defer func() { _ = connection.Close(ctx) }()
 	var cut int
 	const end = `select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = $1 and application_name = $2`
@@ -122,7 +122,7 @@ func (d *Database) Cut(t testing.TB, applicationName string) int {
 	return cut
 }
 
-func connect(t testing.TB, ctx context.Context, server *url.URL) *pgx.Conn {
+func connect(ctx context.Context, t testing.TB, server *url.URL) *pgx.Conn {
 	t.Helper()
 	connection, err := pgx.Connect(ctx, server.String())
 	if err != nil {
@@ -135,7 +135,7 @@ func run(t testing.TB, server *url.URL, statement string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	connection := connect(t, ctx, server)
+	connection := connect(ctx, t, server)
 	defer func() { _ = connection.Close(ctx) }()
 	if _, err := connection.Exec(ctx, statement); err != nil {
 		t.Fatalf("%s: %v", statement, err)

@@ -62,7 +62,7 @@ func (s *templateSet) sweep(t testing.TB, server *url.URL) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	connection := connect(t, ctx, server)
+	connection := connect(ctx, t, server)
 	defer func() { _ = connection.Close(ctx) }()
 	rows, err := connection.Query(ctx, "select datname from pg_database where datname like $1", templatePrefix+"%")
 	if err != nil {

@@ -38,7 +38,6 @@ type sample struct {
 	Origins []string        `env:"ORIGINS" doc:"who may"`
 	Net     netip.Prefix    `env:"NET" doc:"from where"`
 	Log     inner
-	unread  int
 }
 
 func (s *sample) Check() error {

@@ -94,3 +94,20 @@ func closed(t testing.TB, what string, c <-chan struct{}) {
 		t.Fatalf("%s did not happen", what)
 	}
 }
+
+// waitFor waits for a status by its signal.
+func waitFor(t testing.TB, link *broker.Link, what string, holds func(broker.Status) bool) {
+	t.Helper()
+	over := time.After(limit)
+	for {
+		changed := link.Changed()
+		if holds(link.Status()) {
+			return
+		}
+		select {
+		case <-changed:
+		case <-over:
+			t.Fatalf("not %s: %+v", what, link.Status())
+		}
+	}
+}
