@@ -33,7 +33,7 @@ func (e *Engine) claim(ctx context.Context, r *run) (Verdict, time.Time, error) 
 			return Verdict{}, row.LostAt(), nil
 		case stepAgain:
 			// From here on it may have run before us, also when the reclaim's answer is lost.
-			r.again = true
+			r.again, r.mayHaveRun = true, true
 			old := row.Token
 			row, err = e.ask(ctx, "reclaim", func() (Row, error) { return e.cfg.Ledger.Reclaim(ctx, c, old, r.token) })
 		default:
@@ -83,9 +83,9 @@ func settle(c *Command, step step, row *Row) Verdict {
 
 // bury is the verdict of a run that ended without the device's answer.
 func (r *run) bury(reason outcome.Reason, detail string) Verdict {
-	if r.again && reason.Executed(true) == outcome.No {
-		// This run did not reach the device, but the one before may have: "not executed"
-		// would be a lie.
+	if r.mayHaveRun && reason != outcome.Expired && reason.Executed(true) == outcome.No {
+		// This run did not reach the device, but one before may have: "not executed" would be
+		// a lie. (Without a ledger, the recorder says "maybe" of expired by itself.)
 		detail = "run again after its worker was lost: " + string(reason) + ": " + detail
 		reason = outcome.WorkerLost
 	}

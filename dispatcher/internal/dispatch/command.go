@@ -16,6 +16,9 @@ type Command struct {
 	Request jsonrpc.Request
 	// Digest tells one (device, body) from another.
 	Digest [sha256.Size]byte
+	// Redelivered is set by whoever delivers it when it may have been delivered before. It
+	// counts only where there is no ledger to know better.
+	Redelivered bool
 }
 
 // Read takes a delivered message apart. Its error says everything that makes the message

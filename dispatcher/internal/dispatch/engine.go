@@ -91,7 +91,10 @@ func (e *Engine) Run(ctx, waiting context.Context, c *Command) (Verdict, error) 
 	if err != nil || letter != nil {
 		return Verdict{Letter: letter}, err
 	}
-	run := &run{command: c, driver: driver, target: target, token: uuid.New()}
+	run := &run{
+		command: c, driver: driver, target: target, token: uuid.New(),
+		mayHaveRun: c.Unledgered && c.Redelivered,
+	}
 	for {
 		verdict, until, err := e.attempt(ctx, waiting, run)
 		if err != nil || until.IsZero() {
@@ -111,8 +114,10 @@ type run struct {
 	// token of this delivery's claim. One token serves for all attempts: only the one who
 	// holds the row has it.
 	token uuid.UUID
-	// again is set once the command may have run before, under another worker.
+	// again is set once the command is started in another worker's place.
 	again bool
+	// mayHaveRun is set once it may have run before this run.
+	mayHaveRun bool
 }
 
 // find answers what is known without starting anything; a letter when it cannot be run at all.

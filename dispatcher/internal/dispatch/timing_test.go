@@ -46,6 +46,30 @@ func TestUnledgeredLaneAsksNoLedger(t *testing.T) {
 	}
 }
 
+// TestUnledgeredRedeliveryCannotKnow: the delivery before may have reached the device.
+func TestUnledgeredRedeliveryCannotKnow(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		redelivered  bool
+		reason, want outcome.Reason
+	}{
+		{false, outcome.DeviceOffline, outcome.DeviceOffline},
+		{true, outcome.DeviceOffline, outcome.WorkerLost},
+		{true, outcome.DeviceBusy, outcome.WorkerLost},
+		{true, outcome.NoAnswer, outcome.NoAnswer},
+	} {
+		r := newRig(t)
+		r.device.execute = func(context.Context, *Call) (jsonrpc.Response, error) {
+			return jsonrpc.Response{}, &Failure{Reason: test.reason}
+		}
+		c := command(t, "", func(c *envelope.Command) { c.Unledgered = true })
+		c.Redelivered = test.redelivered
+		if v := r.run(t, c); v.Letter == nil || v.Letter.Reason != test.want || v.Letter.Claim != uuid.Nil {
+			t.Errorf("redelivered %t, %s: came to %+v, want %s", test.redelivered, test.reason, v.Letter, test.want)
+		}
+	}
+}
+
 // TestPausedWorkerSeesThatItIsLate stops the process, as SIGSTOP or a sleeping machine
 // would, between the claim and the send: no timer has fired, but a clock has gone on.
 func TestPausedWorkerSeesThatItIsLate(t *testing.T) {

@@ -112,6 +112,7 @@ func (w *Work) handle(ctx context.Context, d *broker.Delivery) {
 		}
 		return
 	}
+	c.Redelivered = d.Redelivered
 	key := flightKey{id: c.ID, tenant: c.Tenant, client: c.Client, digest: c.Digest}
 	w.mu.Lock()
 	defer w.mu.Unlock()

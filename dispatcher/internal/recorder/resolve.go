@@ -51,12 +51,7 @@ func (d *dead) resolve(row *ledger.Row, now time.Time) resolution {
 // row, decided, all the same: a worker that still holds the command finds it there when
 // it claims, and "executed: no" stays true.
 func (d *dead) unstarted(cause outcome.Reason) resolution {
-	executed := cause.Executed(false)
-	if d.command.Unledgered {
-		// Nobody wrote down whether an earlier delivery was started.
-		executed = outcome.Maybe
-	}
-	r := d.ended(cause, executed, d.letter.Detail)
+	r := d.ended(cause, d.unwritten(cause), d.letter.Detail)
 	switch {
 	case d.command.Unledgered, d.malformed != nil, !d.named():
 		// No worker claims these.
@@ -65,6 +60,19 @@ func (d *dead) unstarted(cause outcome.Reason) resolution {
 		r.Claim = claims.Of(&d.command, uuid.Nil)
 	}
 	return r
+}
+
+// unwritten is whether a command without a row may have been executed. Where there is no
+// ledger nobody wrote down whether it was started; then only a dispatcher that had it at its
+// first delivery, and saw that the device was not reached, can know (dispatch.Command.Redelivered).
+func (d *dead) unwritten(cause outcome.Reason) outcome.Executed {
+	switch {
+	case !d.command.Unledgered:
+		return cause.Executed(false)
+	case cause == outcome.DeviceOffline || cause == outcome.DeviceBusy:
+		return outcome.No
+	}
+	return outcome.Maybe
 }
 
 // ended is the whole settlement: letter, audit trail, decision.

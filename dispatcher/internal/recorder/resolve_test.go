@@ -82,7 +82,7 @@ func TestWhatALetterComesTo(t *testing.T) {
 			reason: outcome.Undeliverable, executed: outcome.No, decides: true, audit: "dead_letter"},
 		"expired, no ledger": {change: unledgered, reason: outcome.Expired, executed: outcome.Maybe, audit: "dead_letter"},
 		"offline, no ledger": {verdict: envelope.Verdict{Reason: outcome.DeviceOffline}, change: unledgered,
-			reason: outcome.DeviceOffline, executed: outcome.Maybe, audit: "dead_letter"},
+			reason: outcome.DeviceOffline, executed: outcome.No, audit: "dead_letter"},
 		"offline under its own claim": {verdict: offline,
 			row:    func(c envelope.Command) *ledger.Row { return row(c, token) },
 			reason: outcome.DeviceOffline, executed: outcome.No, decides: true, audit: "dead_letter"},
@@ -250,7 +250,7 @@ func lie(d *dead, r *ledger.Row, now time.Time, got resolution) string {
 		return "\"not executed\", and another worker had started it"
 	case told.Executed == outcome.No && open && told.Reason.Executed(true) == outcome.Maybe:
 		return "\"not executed\", of a started command and a reason that cannot know"
-	case told.Executed == outcome.No && r == nil && d.command.Unledgered:
+	case told.Executed == outcome.No && r == nil && d.command.Unledgered && told.Reason != outcome.DeviceOffline && told.Reason != outcome.DeviceBusy:
 		return "\"not executed\", without a ledger to tell"
 	case own && !open && got.Letter != nil:
 		return "terminal words change"

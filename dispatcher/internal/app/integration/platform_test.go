@@ -51,7 +51,7 @@ type platform struct {
 	registry *registry.Store
 }
 
-func newPlatform(t *testing.T) *platform {
+func newPlatform(t testing.TB) *platform {
 	t.Helper()
 	p := &platform{broker: brokertest.New(t), database: dispatchtest.Database(t)}
 	p.pool = p.database.Pool(t)
@@ -66,7 +66,7 @@ func newPlatform(t *testing.T) *platform {
 	return p
 }
 
-func (p *platform) exec(t *testing.T, statement string) {
+func (p *platform) exec(t testing.TB, statement string) {
 	t.Helper()
 	if _, err := p.pool.Exec(t.Context(), statement); err != nil {
 		t.Fatal(err)
@@ -74,7 +74,7 @@ func (p *platform) exec(t *testing.T, statement string) {
 }
 
 // put registers a device.
-func (p *platform) put(t *testing.T, name, driver, url string) {
+func (p *platform) put(t testing.TB, name, driver, url string) {
 	t.Helper()
 	d := device.Device{Tenant: "acme", ID: name, Type: driver}
 	if url != "" {
@@ -94,7 +94,7 @@ type dispatcher struct {
 }
 
 // start starts a process and waits until it is ready.
-func (p *platform) start(t *testing.T, environ ...string) *dispatcher {
+func (p *platform) start(t testing.TB, environ ...string) *dispatcher {
 	t.Helper()
 	d := p.launch(t, environ...)
 	brokertest.Eventually(t, "the dispatcher is ready", func() bool { return d.get("/readyz") == "" })
@@ -102,7 +102,7 @@ func (p *platform) start(t *testing.T, environ ...string) *dispatcher {
 }
 
 // launch starts a process. It is stopped when the test ends.
-func (p *platform) launch(t *testing.T, environ ...string) *dispatcher {
+func (p *platform) launch(t testing.TB, environ ...string) *dispatcher {
 	t.Helper()
 	d := &dispatcher{broker: p.broker.Proxy(t), tables: p.database.Proxy(t), ended: make(chan error, 1)}
 	var cfg app.Settings
@@ -130,7 +130,7 @@ func (p *platform) launch(t *testing.T, environ ...string) *dispatcher {
 }
 
 // stop ends the process as SIGTERM does, and returns what it says.
-func (d *dispatcher) stop(t *testing.T) error {
+func (d *dispatcher) stop(t testing.TB) error {
 	t.Helper()
 	d.end()
 	select {

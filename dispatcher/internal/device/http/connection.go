@@ -2,9 +2,11 @@ package http
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http/httptrace"
 	"sync/atomic"
+	"time"
 )
 
 // counted is a connection that knows how many bytes were written to it. That tells, when
@@ -12,11 +14,20 @@ import (
 type counted struct {
 	net.Conn
 	written atomic.Int64
+	attempt atomic.Pointer[attempt] // whose request it carries now; nil before the first
 }
 
+// errTooLate is why a request was not written: its time was up.
+var errTooLate = errors.New("the method's timeout ended before anything was sent")
+
 // Write counts before it writes, and takes back what was not written: whoever asks in
-// between, because the call was given up, hears that something is on its way.
+// between, because the call was given up, hears that something is on its way. It is also
+// the last place where a request that is too late can be stopped: finding a connection
+// takes time, and the process may have been stopped meanwhile.
 func (c *counted) Write(b []byte) (int, error) {
+	if a := c.attempt.Load(); a != nil && a.nothingSent() && a.left() <= 0 {
+		return 0, errTooLate
+	}
 	c.written.Add(int64(len(b)))
 	n, err := c.Conn.Write(b)
 	c.written.Add(int64(n - len(b)))
@@ -25,6 +36,7 @@ func (c *counted) Write(b []byte) (int, error) {
 
 // attempt follows one request on its connection.
 type attempt struct {
+	left   func() time.Duration
 	conn   atomic.Pointer[counted]
 	before atomic.Int64
 	reused atomic.Bool
@@ -40,6 +52,7 @@ func (a *attempt) trace(ctx context.Context) context.Context {
 		a.before.Store(conn.written.Load())
 		a.reused.Store(info.Reused)
 		a.conn.Store(conn)
+		conn.attempt.Store(a)
 	}})
 }
 

@@ -25,7 +25,7 @@ const (
 	// on a connection that the device is just closing ends as no_answer.
 	idleTimeout = 15 * time.Second
 	// idlePerDevice and idleTotal bound the connections kept.
-	idlePerDevice = 16
+	idlePerDevice = 64
 	idleTotal     = 1024
 	// maxHeader is the most bytes of a response's header.
 	maxHeader = 16 << 10
@@ -99,11 +99,13 @@ func (d *Driver) Execute(ctx context.Context, c *dispatch.Call) (jsonrpc.Respons
 		if c.Left() <= 0 {
 			return jsonrpc.Response{}, dispatch.TooLate()
 		}
-		var try attempt
+		try := attempt{left: c.Left}
 		response, err := d.post(try.trace(ctx), address, c.Request)
 		switch {
 		case err == nil:
 			return read(response, c)
+		case errors.Is(err, errTooLate):
+			return jsonrpc.Response{}, dispatch.TooLate()
 		case !try.nothingSent():
 			return jsonrpc.Response{}, &dispatch.Failure{Reason: outcome.NoAnswer, Detail: reason(err)}
 		case !try.reused.Load() || ctx.Err() != nil:

@@ -79,6 +79,40 @@ func TestNothingIsSentTwice(t *testing.T) {
 	}
 }
 
+// TestPauseWhileConnecting has the time run out after the driver has begun, and before
+// anything is written: on a new connection, and on a kept one.
+func TestPauseWhileConnecting(t *testing.T) {
+	t.Parallel()
+	var seen recorded
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seen.add(r)
+		_, _ = io.WriteString(w, answer)
+	}))
+	defer server.Close()
+	d := loopback(t)
+	for range 2 {
+		c := call(target(server.URL))
+		var asked atomic.Int32
+		c.Left = func() time.Duration {
+			if asked.Add(1) == 1 {
+				return time.Minute
+			}
+			return 0
+		}
+		before := seen.count()
+		_, err := d.Execute(t.Context(), c)
+		if f := failureOf(t, err); f.Reason != outcome.NoAnswer || asked.Load() < 2 {
+			t.Errorf("%v, after it was asked %d times", err, asked.Load())
+		}
+		if _, err := d.Execute(t.Context(), call(target(server.URL))); err != nil {
+			t.Fatal(err)
+		}
+		if n := seen.count() - before; n != 1 {
+			t.Errorf("the device saw %d requests, want only the one in time", n)
+		}
+	}
+}
+
 // TestKeptConnectionThatTheDeviceClosed lets the device close the connection between two
 // calls: nothing of the second request is lost on it, so it goes out on a new one.
 func TestKeptConnectionThatTheDeviceClosed(t *testing.T) {
