@@ -157,6 +157,17 @@ func (c *client) outcome(t *testing.T) frame {
 	}
 }
 
+// expect takes the next outcome, which has to be that one, and acks it.
+func (c *client) expect(t *testing.T, commandID string) frame {
+	t.Helper()
+	f := c.outcome(t)
+	if f.CommandID != commandID {
+		t.Fatalf("got %+v, want %s", f, commandID)
+	}
+	c.ack(t, f.Seq)
+	return f
+}
+
 // outcomes takes n of them, acks each, and returns their command ids, repeats left out.
 func (c *client) outcomes(t *testing.T, n int) map[string]frame {
 	t.Helper()

@@ -110,12 +110,14 @@ func (r *Reader) read(ctx context.Context, p *hub.Place) (again bool) {
 	if !ok {
 		return false
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.cfg.Timeout)
+	limited, cancel := context.WithTimeout(ctx, r.cfg.Timeout)
 	defer cancel()
-	rows, waiting, err := r.cfg.Shelf.Fetch(ctx, ask.Key.Tenant, ask.Key.Client, ask.Exclude, ask.Outcomes, int64(ask.Bytes))
+	rows, waiting, err := r.cfg.Shelf.Fetch(limited, ask.Key.Tenant, ask.Key.Client, ask.Exclude, ask.Outcomes, int64(ask.Bytes))
 	if err != nil {
-		r.cfg.Log.Warn("mailbox not read; it is tried again",
-			zap.String("tenant", ask.Key.Tenant), zap.String("client", ask.Key.Client), zap.Error(err))
+		if ctx.Err() == nil {
+			r.cfg.Log.Warn("mailbox not read; it is tried again",
+				zap.String("tenant", ask.Key.Tenant), zap.String("client", ask.Key.Client), zap.Error(err))
+		}
 		p.ReadFailed()
 		return false
 	}
