@@ -11,14 +11,16 @@ help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 up: ## install what is missing and run Cupline on private instances in .run/; Ctrl-C stops it
-	@go run ./cli/cmd/cupline up
+	@go build -o .bin/cupline ./cli/cmd/cupline
+	@.bin/cupline up $(UP)
 
 reset: ## forget what make up keeps in .run/
-	@go run ./cli/cmd/cupline up --reset
+	@go build -o .bin/cupline ./cli/cmd/cupline
+	@.bin/cupline up --reset $(UP)
 
 test: ## every test, race detector on, with a private broker and database
 	@go build -o $(TESTBED) ./local/cmd/testbed
-	@$(TESTBED) --install gcc,wscat -- go test -race -timeout 14m work
+	@$(TESTBED) --install gcc,wsdump -- go test -race -timeout 14m work
 
 test-short: ## the tests that need nothing running
 	go test -short work

@@ -3,13 +3,22 @@ module github.com/cupline/cupline/e2e
 go 1.26.0
 
 require (
-	github.com/cupline/cupline/schema v0.0.0
-	github.com/cupline/cupline/local v0.0.0
 	github.com/cupline/cupline/clients/go v0.0.0
+	github.com/cupline/cupline/local v0.0.0
+	github.com/cupline/cupline/schema v0.0.0
+	github.com/jackc/pgx/v5 v5.12.0
+)
+
+require (
+	github.com/google/uuid v1.6.0 // indirect
+	github.com/gorilla/websocket v1.5.3 // indirect
+	github.com/jackc/pgpassfile v1.0.0 // indirect
+	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect
+	golang.org/x/text v0.41.0 // indirect
 )
 
 replace (
-	github.com/cupline/cupline/schema => ../schema
-	github.com/cupline/cupline/local => ../local
 	github.com/cupline/cupline/clients/go => ../clients/go
+	github.com/cupline/cupline/local => ../local
+	github.com/cupline/cupline/schema => ../schema
 )

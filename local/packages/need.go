@@ -39,15 +39,15 @@ func Database() Need {
 }
 
 // Program is the need for a program on the PATH that a package of the same name brings, but for two: gcc comes with the
-// C library's headers, which the race detector needs as well, and wscat, a WebSocket client, with node-ws.
+// C library's headers, which the race detector needs as well, and wsdump, a WebSocket client, with python3-websocket.
 func Program(name string) Need {
 	need := Need{Name: name, Packages: []string{name}, Present: func() error { return onPath(name) }}
 	switch name {
 	case "gcc":
 		need.Packages = []string{"gcc", "libc6-dev"}
 		need.Present = func() error { return errors.Join(onPath(name), isFile("/usr/include/stdlib.h")) }
-	case "wscat":
-		need.Packages = []string{"node-ws"}
+	case "wsdump":
+		need.Packages = []string{"python3-websocket"}
 	}
 	return need
 }

@@ -1,0 +1,154 @@
+// Package platform runs all of Cupline as real processes, on a broker and a database of
+// its own, for tests that look at it from outside.
+package platform
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/cupline/cupline/local/postgres"
+	"github.com/cupline/cupline/local/process"
+	"github.com/cupline/cupline/local/rabbitmq"
+	"github.com/cupline/cupline/local/services"
+)
+
+// grace is how long a process may take to end in order.
+const grace = 20 * time.Second
+
+// Platform is one whole installation below one folder.
+type Platform struct {
+	Broker   *rabbitmq.Instance
+	Database *postgres.Instance
+
+	set services.Set
+
+	mu      sync.Mutex // guards the rest
+	running map[string]*services.Service
+	ports   map[string][2]int
+}
+
+// Start brings up broker, database and programs, and migrates; services are the caller's
+// to Run. Stop it also after an error.
+func Start(ctx context.Context, folder string) (*Platform, error) {
+	p := &Platform{
+		set:     services.Set{Programs: filepath.Join(folder, "bin"), Folder: folder},
+		running: map[string]*services.Service{}, ports: map[string][2]int{},
+	}
+	root, err := services.Root()
+	if err != nil {
+		return p, err
+	}
+	var all sync.WaitGroup
+	var broker, database, build error
+	all.Go(func() { p.Broker, broker = rabbitmq.Start(ctx, rabbitmq.Config{Base: folder}) })
+	all.Go(func() { p.Database, database = postgres.Start(ctx, postgres.Config{Base: folder, NoSync: true}) })
+	all.Go(func() { build = services.Build(ctx, root, p.set.Programs) })
+	all.Wait()
+	if err := errors.Join(broker, database, build); err != nil {
+		return p, err
+	}
+	p.set.Env = map[string]string{"AMQP_URL": p.Broker.URL(), "DATABASE_URL": p.Database.URL()}
+	_, err = p.CLI(ctx, "migrate", "up")
+	return p, err
+}
+
+// Stop ends everything and deletes the data.
+func (p *Platform) Stop(ctx context.Context) error {
+	var errs []error
+	p.mu.Lock()
+	for _, service := range p.running {
+		errs = append(errs, service.Kill())
+	}
+	p.mu.Unlock()
+	if p.Broker != nil {
+		errs = append(errs, p.Broker.Kill())
+	}
+	if p.Database != nil {
+		errs = append(errs, p.Database.Kill())
+	}
+	errs = append(errs,
+		rabbitmq.Discard(ctx, rabbitmq.Config{Base: p.set.Folder}),
+		postgres.Discard(ctx, postgres.Config{Base: p.set.Folder}))
+	return errors.Join(errs...)
+}
+
+// Run starts a service under a name and waits until it is ready. A name that ran before
+// gets the same ports again.
+func (p *Platform) Run(ctx context.Context, name, program string, env map[string]string) (*services.Service, error) {
+	p.mu.Lock()
+	ports := p.ports[name]
+	p.mu.Unlock()
+	service, err := p.set.Start(services.Spec{
+		Name: name, Program: program, Env: env, Public: ports[0], Internal: ports[1],
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	p.running[name] = service
+	p.ports[name] = [2]int{port(service.Public), port(service.Internal)}
+	p.mu.Unlock()
+	return service, service.WaitReady(ctx)
+}
+
+// Service that was last run under the name.
+func (p *Platform) Service(name string) *services.Service {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.running[name]
+}
+
+// Kill ends a service at once, as a crash would; it is gone when Kill returns.
+func (p *Platform) Kill(name string) error { return p.Service(name).Kill() }
+
+// End stops a service in order.
+func (p *Platform) End(ctx context.Context, name string) error {
+	return p.Service(name).Stop(ctx, syscall.SIGTERM, grace)
+}
+
+// CLI runs the cupline command with the platform's addresses and returns what it prints.
+func (p *Platform) CLI(ctx context.Context, args ...string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	command := exec.CommandContext(ctx, filepath.Join(p.set.Programs, services.CLI), args...)
+	env := map[string]string{"PATH": os.Getenv("PATH"), "HOME": p.set.Folder, "RABBITMQ_MANAGEMENT_URL": p.Broker.ManagementURL()}
+	maps.Copy(env, p.set.Env)
+	for name, value := range env {
+		command.Env = append(command.Env, name+"="+value)
+	}
+	printed, err := command.Output()
+	if err != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			err = fmt.Errorf("%w: %s", err, exit.Stderr)
+		}
+		return printed, fmt.Errorf("cupline %v: %w", args, err)
+	}
+	return printed, nil
+}
+
+// Folder is where everything lies.
+func (p *Platform) Folder() string { return p.set.Folder }
+
+// Programs is the folder of the built programs.
+func (p *Platform) Programs() string { return p.set.Programs }
+
+// Report prints the end of every service's log, for a run that failed.
+func (p *Platform) Report(to io.Writer) {
+	logs, err := filepath.Glob(filepath.Join(p.set.Folder, "log", "*.log"))
+	if err != nil {
+		return
+	}
+	for _, log := range logs {
+		fmt.Fprintf(to, "--- %s\n%s\n", filepath.Base(log), process.Tail(log))
+	}
+}
