@@ -143,7 +143,7 @@ func (s *site) cleanUp(t *testing.T) {
 	// Gone already, most often.
 	_ = syscall.Kill(-s.make.Process.Pid, syscall.SIGTERM)
 	select {
-	case <-s.ended:
+	case <-s.ended: // with whatever code
 	case <-time.After(limit):
 		t.Error("make up does not end")
 	}

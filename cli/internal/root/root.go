@@ -19,6 +19,7 @@ import (
 	"github.com/cupline/cupline/cli/internal/migrate"
 	"github.com/cupline/cupline/cli/internal/send"
 	"github.com/cupline/cupline/cli/internal/topology"
+	"github.com/cupline/cupline/cli/internal/up"
 	cupline "github.com/cupline/cupline/clients/go"
 )
 
@@ -56,7 +57,7 @@ func Run(ctx context.Context, c *console.Console, args []string) int {
 	cmd.SetArgs(args)
 	cmd.AddCommand(
 		send.Command(c), listen.Command(c), devices.Command(c), devices.Types(c), keys.Command(c),
-		lanes.Command(c), topology.Command(c), migrate.Command(c),
+		lanes.Command(c), topology.Command(c), migrate.Command(c), up.Command(),
 	)
 	for _, group := range cmd.Commands() {
 		if group.HasSubCommands() {

@@ -1,0 +1,170 @@
+package up
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"sync"
+	"syscall"
+
+	"github.com/cupline/cupline/local/services"
+)
+
+// names of the services, in the order in which they are started.
+func names() []string { return []string{"api", "dispatcher", "pusher", "agent"} }
+
+// portsFile remembers the services' ports from run to run.
+const portsFile = "ports.json"
+
+type servicePorts struct {
+	Public   int `json:"public"`
+	Internal int `json:"internal"`
+}
+
+// clearOrphans ends services that a killed run left behind. They are not adopted: what
+// runs is always what was just built.
+func (s *stage) clearOrphans(ctx context.Context) error {
+	var errs []error
+	for _, name := range names() {
+		errs = append(errs, s.set.End(ctx, name, serviceGrace))
+	}
+	return errors.Join(errs...)
+}
+
+func (s *stage) specs() []services.Spec {
+	env := func(more ...string) map[string]string {
+		all := map[string]string{"AMQP_URL": s.access.AMQP, "DATABASE_URL": s.access.Database}
+		for i := 0; i < len(more); i += 2 {
+			all[more[i]] = more[i+1]
+		}
+		return all
+	}
+	specs := []services.Spec{
+		{Name: "api", Program: services.API, Env: env()},
+		{Name: "dispatcher", Program: services.Dispatcher, Env: env()},
+		{Name: "pusher", Program: services.Pusher, Env: env("CUPLINE_SLOT", "pusher-0")},
+	}
+	if s.access.MQTT != "" {
+		specs = append(specs, services.Spec{Name: "agent", Program: services.Agent, Env: s.agentEnvironment()})
+	}
+	return specs
+}
+
+// startServices starts all of them at once and waits until each is ready.
+func (s *stage) startServices(ctx context.Context) error {
+	remembered := s.recallPorts()
+	for _, spec := range s.specs() {
+		spec.Public, spec.Internal = remembered[spec.Name].Public, remembered[spec.Name].Internal
+		started, err := s.set.Start(spec)
+		if err != nil {
+			return err
+		}
+		s.running = append(s.running, running{spec.Name, started})
+	}
+	if err := s.rememberPorts(); err != nil {
+		return err
+	}
+	s.access.API, s.access.Push = "http://"+s.address("api"), "ws://"+s.address("pusher")
+	var waits []func(context.Context) error
+	for _, service := range s.running {
+		waits = append(waits, func(ctx context.Context) error {
+			if err := service.WaitReady(ctx); err != nil {
+				return fmt.Errorf("%s is not ready (its log: %s): %w", service.name, service.Log, err)
+			}
+			s.progress.line("%s is ready", service.name)
+			return nil
+		})
+	}
+	return together(ctx, waits...)
+}
+
+// wait returns when ctx ends, or with the name of the first service that ended by itself.
+func (s *stage) wait(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan error, len(s.running)+2)
+	var watches sync.WaitGroup
+	watch := func(name, log string, wait func(context.Context) error) {
+		watches.Go(func() {
+			if err := wait(ctx); ctx.Err() == nil {
+				ended <- errors.Join(fmt.Errorf("%s has ended by itself; its log: %s", name, log), err)
+			}
+		})
+	}
+	for _, service := range s.running {
+		watch(service.name, service.Log, service.Wait)
+	}
+	if s.broker != nil {
+		watch("RabbitMQ", s.broker.LogFile(), s.broker.Wait)
+	}
+	if s.database != nil {
+		watch("Postgres", s.database.LogFile(), s.database.Wait)
+	}
+	var err error
+	select {
+	case err = <-ended:
+	case <-ctx.Done():
+	}
+	cancel()
+	watches.Wait()
+	return err
+}
+
+// stopServices ends them at once, each in its own order; sources and sinks alike can wait for a broker that is still there.
+func (s *stage) stopServices(ctx context.Context) error {
+	var stops []func(context.Context) error
+	for _, service := range slices.Backward(s.running) {
+		stops = append(stops, func(ctx context.Context) error {
+			return service.Stop(ctx, syscall.SIGTERM, serviceGrace)
+		})
+	}
+	return together(ctx, stops...)
+}
+
+func (s *stage) recallPorts() map[string]servicePorts {
+	remembered := map[string]servicePorts{}
+	content, err := os.ReadFile(filepath.Join(s.folder, portsFile))
+	if err == nil {
+		// A file that cannot be read only means new ports.
+		_ = json.Unmarshal(content, &remembered)
+	}
+	return remembered
+}
+
+func (s *stage) rememberPorts() error {
+	chosen := map[string]servicePorts{}
+	for _, service := range s.running {
+		chosen[service.name] = servicePorts{Public: port(service.Public), Internal: port(service.Internal)}
+	}
+	content, err := json.Marshal(chosen)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(s.folder, portsFile), content, 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("remember the ports: %w", err)
+	}
+	return nil
+}
+
+// port of an address that services has made.
+func port(address string) int {
+	_, text, _ := net.SplitHostPort(address)
+	n, _ := strconv.Atoi(text)
+	return n
+}
+
+// address returns where a service listens for its users.
+func (s *stage) address(name string) string {
+	for _, service := range s.running {
+		if service.name == name {
+			return service.Public
+		}
+	}
+	return ""
+}

@@ -1,0 +1,194 @@
+package up
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/cupline/cupline/local/packages"
+	"github.com/cupline/cupline/local/postgres"
+	"github.com/cupline/cupline/local/rabbitmq"
+	"github.com/cupline/cupline/local/services"
+	"github.com/cupline/cupline/migrations"
+)
+
+// External addresses, by names that sourcing cupline.env does not set.
+const (
+	externalAMQP     = "CUPLINE_EXTERNAL_AMQP_URL"
+	externalMQTT     = "CUPLINE_EXTERNAL_MQTT_URL"
+	externalDatabase = "CUPLINE_EXTERNAL_DATABASE_URL"
+)
+
+// Stops are bounded: each service's own drain, and the broker's and the database's end.
+const (
+	serviceGrace = 20 * time.Second
+	stopLimit    = 2 * time.Minute
+)
+
+// stage is everything that one run starts.
+type stage struct {
+	root, folder string
+	progress     *progress
+
+	broker   *rabbitmq.Instance // nil when external
+	database *postgres.Instance // nil when external
+	set      services.Set
+	running  []running // in the order of their start
+
+	access access
+}
+
+// running is a service with its name.
+type running struct {
+	name string
+	*services.Service
+}
+
+func newStage(root, folder string, progress *progress) *stage {
+	return &stage{root: root, folder: folder, progress: progress}
+}
+
+// start brings everything up. After an error stop ends what there is.
+func (s *stage) start(ctx context.Context) error {
+	s.set = services.Set{Programs: filepath.Join(s.folder, "bin"), Folder: s.folder}
+	if err := s.ensurePackages(ctx); err != nil {
+		return err
+	}
+	err := together(ctx, s.build, s.startBroker, s.startDatabase, s.clearOrphans)
+	if err != nil {
+		return err
+	}
+	if err := s.migrate(ctx); err != nil {
+		return err
+	}
+	if err := together(ctx, s.prepareDemo, s.admitAgent); err != nil {
+		return err
+	}
+	if err := s.startServices(ctx); err != nil {
+		return err
+	}
+	return s.access.write(filepath.Join(s.folder, "cupline.env"))
+}
+
+// together runs all of them at once, and returns when all have; the first error ends the others.
+func together(ctx context.Context, steps ...func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var all sync.WaitGroup
+	errs := make([]error, len(steps))
+	for i, step := range steps {
+		all.Go(func() {
+			if errs[i] = step(ctx); errs[i] != nil {
+				cancel()
+			}
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+func (s *stage) ensurePackages(ctx context.Context) error {
+	var needs []packages.Need
+	if os.Getenv(externalAMQP) == "" {
+		needs = append(needs, packages.Broker())
+	}
+	if os.Getenv(externalDatabase) == "" {
+		needs = append(needs, packages.Database())
+	}
+	return packages.Ensure(ctx, s.progress, needs...)
+}
+
+func (s *stage) build(ctx context.Context) error {
+	s.progress.line("building Cupline's programs")
+	if err := services.Build(ctx, s.root, s.set.Programs); err != nil {
+		return err
+	}
+	s.progress.line("programs built into %s", s.set.Programs)
+	return nil
+}
+
+func (s *stage) startBroker(ctx context.Context) (err error) {
+	if url := os.Getenv(externalAMQP); url != "" {
+		s.access.AMQP, s.access.MQTT = url, os.Getenv(externalMQTT)
+		s.progress.line("using the broker of %s", externalAMQP)
+		return nil
+	}
+	s.progress.line("starting RabbitMQ")
+	s.broker, err = rabbitmq.Start(ctx, rabbitmq.Config{Base: s.folder, Progress: s.progress})
+	if err != nil {
+		return err
+	}
+	s.access.AMQP, s.access.Management = s.broker.URL(), s.broker.ManagementURL()
+	return nil
+}
+
+func (s *stage) startDatabase(ctx context.Context) (err error) {
+	if url := os.Getenv(externalDatabase); url != "" {
+		s.access.Database = url
+		s.progress.line("using the database of %s", externalDatabase)
+		return nil
+	}
+	s.progress.line("starting Postgres")
+	s.database, err = postgres.Start(ctx, postgres.Config{Base: s.folder, Progress: s.progress})
+	if err != nil {
+		return err
+	}
+	s.access.Database = s.database.URL()
+	return nil
+}
+
+func (s *stage) migrate(ctx context.Context) error {
+	applied, err := migrations.Up(ctx, s.access.Database)
+	if err != nil {
+		return err
+	}
+	for _, name := range applied {
+		s.progress.line("migrated: %s", name)
+	}
+	return nil
+}
+
+// stop ends everything in reverse, and returns what could not be ended.
+func (s *stage) stop() error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopLimit)
+	defer cancel()
+	errs := []error{s.stopServices(ctx)}
+	if s.broker != nil {
+		errs = append(errs, s.broker.Stop(ctx))
+	}
+	if s.database != nil {
+		errs = append(errs, s.database.Stop(ctx))
+	}
+	err := errors.Join(errs...)
+	if err == nil {
+		s.progress.line("stopped")
+	}
+	return err
+}
+
+// forget ends what a killed run left behind and deletes everything in the folder that up has made.
+func forget(ctx context.Context, folder string) error {
+	if _, err := os.Stat(folder); errors.Is(err, os.ErrNotExist) {
+		fmt.Println("there is nothing to forget")
+		return nil
+	}
+	lock, err := claim(folder)
+	if err != nil {
+		return err
+	}
+	s := newStage("", folder, nil)
+	s.set = services.Set{Folder: folder}
+	err = errors.Join(
+		s.clearOrphans(ctx),
+		rabbitmq.Discard(ctx, rabbitmq.Config{Base: folder}),
+		postgres.Discard(ctx, postgres.Config{Base: folder}),
+	)
+	for _, name := range []string{"bin", "log", "pid", "agent", "cupline.env", portsFile} {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(folder, name)))
+	}
+	return errors.Join(err, lock.Release())
+}
