@@ -25,6 +25,11 @@ import (
 // teardown is what stopping may take besides the drain.
 const teardown = 10 * time.Second
 
+// lookLimit bounds each look into the database that a post may have to wait for: four of them (key, device,
+// type, lanes) while a database that hangs is being found out, and the post is answered within
+// two seconds all the same.
+const lookLimit = 500 * time.Millisecond
+
 // applicationName is what Postgres and the broker see.
 const applicationName = "cupline-api"
 
@@ -86,9 +91,9 @@ func (a *App) database(ctx context.Context) error {
 	a.pool = pool
 	a.clock = postgres.NewClock(pool, a.log)
 	a.registry = registry.New(pool)
-	a.cache = registry.NewCache(a.registry, registry.CacheConfig{OnLanes: func() { a.lanes.changed() }})
+	a.cache = registry.NewCache(a.registry, registry.CacheConfig{LoadTimeout: lookLimit, OnLanes: func() { a.lanes.changed() }})
 	a.keys = identity.New(pool)
-	a.verifier = identity.NewVerifier(a.keys, identity.VerifierConfig{Now: a.clock.Now, Log: a.log})
+	a.verifier = identity.NewVerifier(a.keys, identity.VerifierConfig{LoadTimeout: lookLimit, Now: a.clock.Now, Log: a.log})
 	a.arrivals = mailbox.NewArrivals()
 	a.quota = mailbox.NewQuota(pool, a.log)
 	listener := postgres.NewListener(pool, changes.Listener(a.log, a.cache, a.verifier, a.arrivals, a.quota))
@@ -97,7 +102,13 @@ func (a *App) database(ctx context.Context) error {
 		return nil
 	})
 	a.group.Add("database clock", a.clock.Start, a.clock.Stop)
-	a.group.Add("keys", a.verifier.Start, a.verifier.Stop)
+	a.group.Add("keys", a.verifier.Start, func(ctx context.Context) error {
+		if err := a.verifier.Stop(ctx); err != nil {
+			// When keys were last used is a help for people: nothing is lost that a stop should fail for.
+			a.log.Warn("last uses of keys not noted", zap.Error(err))
+		}
+		return nil
+	})
 	a.group.Add("listener", listener.Start, listener.Stop)
 	a.internal.Check("postgres", pool.Ready)
 	a.internal.Check("notifications", listener.Ready)

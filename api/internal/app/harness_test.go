@@ -56,8 +56,21 @@ type world struct {
 	stop     func() error
 }
 
-// newWorld starts one; change may set what settings differ.
+// newWorld starts one and waits until it is ready; change may set what settings differ.
 func newWorld(t *testing.T, change func(w *world, s *Settings)) *world {
+	t.Helper()
+	w := prepare(t)
+	w.start(func(s *Settings) {
+		if change != nil {
+			change(w, s)
+		}
+	})
+	w.waitReady()
+	return w
+}
+
+// prepare makes a world without its process.
+func prepare(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, broker: brokertest.New(t)}
 	w.database = postgrestest.New(t, func(ctx context.Context, url string) error {
@@ -67,20 +80,17 @@ func newWorld(t *testing.T, change func(w *world, s *Settings)) *world {
 	w.pool = w.database.Pool(t)
 	w.registry, w.keys = registry.New(w.pool), identity.New(w.pool)
 	w.fill()
+	return w
+}
+
+func (w *world) start(change func(*Settings)) {
+	w.t.Helper()
 	s := Settings{
 		AMQPURL: settings.Secret(w.broker.URL()), DatabaseURL: settings.Secret(w.database.URL()),
 		Listen: "127.0.0.1:0", InternalAddr: "127.0.0.1:0", PublishTimeout: 5 * time.Second, PublishWindow: 1024, LongPolls: 100,
 		DatabaseConnections: 4, Drain: 10 * time.Second,
 	}
-	if change != nil {
-		change(w, &s)
-	}
-	w.start(s)
-	return w
-}
-
-func (w *world) start(s Settings) {
-	w.t.Helper()
+	change(&s)
 	log := zaptest.NewLogger(w.t, zaptest.Level(zap.WarnLevel))
 	var err error
 	w.app, err = New(context.Background(), s, log, zap.NewAtomicLevel())
@@ -107,7 +117,6 @@ func (w *world) start(s Settings) {
 			w.t.Errorf("the process ended with %v", err)
 		}
 	})
-	w.waitReady()
 }
 
 func (w *world) waitReady() {

@@ -65,6 +65,8 @@ func appendOutcome(b []byte, item *mailbox.Item) []byte {
 func (s *Server) poll(c echo.Context, who auth.Principal, wait time.Duration, limit int) ([]mailbox.Item, int64, error) {
 	ctx := c.Request().Context()
 	look := func() ([]mailbox.Item, int64, error) {
+		ctx, cancel := context.WithTimeout(ctx, storeLimit)
+		defer cancel()
 		return s.cfg.Mailbox.Fetch(ctx, who.Tenant, who.Client, nil, limit, maxMailboxBytes)
 	}
 	if wait == 0 {

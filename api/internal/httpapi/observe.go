@@ -27,13 +27,14 @@ type Metrics struct {
 	accepted *prometheus.CounterVec
 	refused  *prometheus.CounterVec
 	inDoubt  *prometheus.CounterVec
+	underWay prometheus.Gauge
 	polls    prometheus.Gauge
 }
 
 // NewMetrics makes and registers cupline_api_request_seconds (route, method, status),
 // cupline_commands_accepted_total (tenant, lane), cupline_commands_refused_total (tenant,
-// code; a batch refused as a whole counts once), cupline_commands_in_doubt_total (tenant)
-// and cupline_api_long_polls.
+// code; a batch refused as a whole counts once), cupline_commands_in_doubt_total (tenant),
+// cupline_api_requests_under_way and cupline_api_long_polls.
 func NewMetrics(registerer prometheus.Registerer) (*Metrics, error) {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
@@ -43,10 +44,11 @@ func NewMetrics(registerer prometheus.Registerer) (*Metrics, error) {
 		accepted: counter("cupline_commands_accepted_total", "Commands confirmed by the broker.", "tenant", "lane"),
 		refused:  counter("cupline_commands_refused_total", "Commands that were not accepted, by why.", "tenant", "code"),
 		inDoubt:  counter("cupline_commands_in_doubt_total", "Commands sent to the broker and never confirmed.", "tenant"),
+		underWay: prometheus.NewGauge(prometheus.GaugeOpts{Name: "cupline_api_requests_under_way", Help: "Requests not answered yet, long polls included."}),
 		polls:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "cupline_api_long_polls", Help: "Long polls of mailboxes that wait."}),
 	}
 	var problems []error
-	for _, c := range []prometheus.Collector{m.requests, m.accepted, m.refused, m.inDoubt, m.polls} {
+	for _, c := range []prometheus.Collector{m.requests, m.accepted, m.refused, m.inDoubt, m.underWay, m.polls} {
 		problems = append(problems, registerer.Register(c))
 	}
 	return m, errors.Join(problems...)
@@ -68,6 +70,8 @@ func (m *Metrics) NotAccepted(tenant string, code problem.Code) {
 func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		began := time.Now()
+		s.cfg.Metrics.underWay.Inc()
+		defer s.cfg.Metrics.underWay.Dec()
 		header := c.Response().Header()
 		header.Set(echo.HeaderCacheControl, "no-store")
 		header.Set(echo.HeaderXContentTypeOptions, "nosniff")

@@ -1,7 +1,9 @@
 package httpapi
 
 import (
+	"context"
 	"net/http"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -12,29 +14,45 @@ import (
 type route struct {
 	method, path string
 	scope        auth.Scope
-	serve        func(s *Server, c echo.Context, who auth.Principal) error
+	serve        handler
+}
+
+type handler func(s *Server, c echo.Context, who auth.Principal) error
+
+// storeLimit bounds what a request may wait for the database, so that one that hangs is told as one that is away.
+const storeLimit = 5 * time.Second
+
+// stored is a handler that waits for nothing but the database.
+func stored(serve handler) handler {
+	return func(s *Server, c echo.Context, who auth.Principal) error {
+		request := c.Request()
+		ctx, cancel := context.WithTimeout(request.Context(), storeLimit)
+		defer cancel()
+		c.SetRequest(request.WithContext(ctx))
+		return serve(s, c, who)
+	}
 }
 
 // routes lists all of them; schema/openapi.yaml has the same ones.
 func routes() []route {
 	return []route{
 		{http.MethodPost, "/v1/devices/:device/commands", auth.CommandsSend, (*Server).sendCommands},
-		{http.MethodGet, "/v1/commands", auth.RepliesRead, (*Server).findCommands},
-		{http.MethodGet, "/v1/commands/:command_id", auth.RepliesRead, (*Server).getCommand},
+		{http.MethodGet, "/v1/commands", auth.RepliesRead, stored((*Server).findCommands)},
+		{http.MethodGet, "/v1/commands/:command_id", auth.RepliesRead, stored((*Server).getCommand)},
 		{http.MethodGet, "/v1/mailbox", auth.RepliesRead, (*Server).readMailbox},
-		{http.MethodPost, "/v1/mailbox/ack", auth.RepliesRead, (*Server).ackMailbox},
-		{http.MethodGet, "/v1/devices", auth.DevicesRead, (*Server).listDevices},
-		{http.MethodGet, "/v1/devices/:device", auth.DevicesRead, (*Server).getDevice},
-		{http.MethodPut, "/v1/devices/:device", auth.DevicesWrite, (*Server).putDevice},
-		{http.MethodDelete, "/v1/devices/:device", auth.DevicesWrite, (*Server).deleteDevice},
-		{http.MethodGet, "/v1/device-types", auth.DevicesRead, (*Server).listTypes},
-		{http.MethodGet, "/v1/device-types/:type", auth.DevicesRead, (*Server).getType},
-		{http.MethodPut, "/v1/device-types/:type", auth.DevicesWrite, (*Server).putType},
-		{http.MethodDelete, "/v1/device-types/:type", auth.DevicesWrite, (*Server).deleteType},
-		{http.MethodGet, "/v1/lanes", auth.DevicesRead, (*Server).listLanes},
-		{http.MethodGet, "/v1/keys", auth.TenantsAdmin, (*Server).listKeys},
-		{http.MethodPost, "/v1/keys", auth.TenantsAdmin, (*Server).createKey},
-		{http.MethodDelete, "/v1/keys/:key", auth.TenantsAdmin, (*Server).revokeKey},
+		{http.MethodPost, "/v1/mailbox/ack", auth.RepliesRead, stored((*Server).ackMailbox)},
+		{http.MethodGet, "/v1/devices", auth.DevicesRead, stored((*Server).listDevices)},
+		{http.MethodGet, "/v1/devices/:device", auth.DevicesRead, stored((*Server).getDevice)},
+		{http.MethodPut, "/v1/devices/:device", auth.DevicesWrite, stored((*Server).putDevice)},
+		{http.MethodDelete, "/v1/devices/:device", auth.DevicesWrite, stored((*Server).deleteDevice)},
+		{http.MethodGet, "/v1/device-types", auth.DevicesRead, stored((*Server).listTypes)},
+		{http.MethodGet, "/v1/device-types/:type", auth.DevicesRead, stored((*Server).getType)},
+		{http.MethodPut, "/v1/device-types/:type", auth.DevicesWrite, stored((*Server).putType)},
+		{http.MethodDelete, "/v1/device-types/:type", auth.DevicesWrite, stored((*Server).deleteType)},
+		{http.MethodGet, "/v1/lanes", auth.DevicesRead, stored((*Server).listLanes)},
+		{http.MethodGet, "/v1/keys", auth.TenantsAdmin, stored((*Server).listKeys)},
+		{http.MethodPost, "/v1/keys", auth.TenantsAdmin, stored((*Server).createKey)},
+		{http.MethodDelete, "/v1/keys/:key", auth.TenantsAdmin, stored((*Server).revokeKey)},
 	}
 }
 
