@@ -83,7 +83,8 @@ func (p *Publisher) Publish(ctx context.Context, m message.Message) error {
 
 // Submit is Publish that does not wait for the confirm: done is called exactly once with
 // what Publish would have returned, in a goroutine of its own, and must not block for long.
-// Submit itself waits, bounded by ctx, while the window is full.
+// Submit itself waits, bounded by ctx, while the window is full. What one goroutine submits
+// is sent in that order.
 func (p *Publisher) Submit(ctx context.Context, m message.Message, done func(error)) {
 	began := time.Now()
 	sub, err := p.submit(ctx, &m)

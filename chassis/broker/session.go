@@ -31,7 +31,7 @@ type Session struct {
 	end  context.CancelCauseFunc
 
 	crew    crew
-	control chan *amqp.Channel // the turn on the declaring channel, and that channel (nil: to be opened)
+	control chan control // the turn on the declaring channel, and that channel
 	alarm   alarm
 
 	mu       sync.Mutex // guards farewell
@@ -39,11 +39,11 @@ type Session struct {
 }
 
 func newSession(ctx context.Context, l *Link, conn *amqp.Connection, socket net.Conn, generation uint64) *Session {
-	s := &Session{link: l, conn: conn, socket: socket, generation: generation, control: make(chan *amqp.Channel, 1)}
+	s := &Session{link: l, conn: conn, socket: socket, generation: generation, control: make(chan control, 1)}
 	s.version, _ = conn.Properties["version"].(string)
 	s.life, s.end = context.WithCancelCause(ctx)
 	s.alarm.lower()
-	s.control <- nil
+	s.control <- control{}
 	// Both are made here, so that nothing is missed before the watcher runs.
 	closes := conn.NotifyClose(make(chan *amqp.Error, 1))
 	blocks := conn.NotifyBlocked(make(chan amqp.Blocking, 8))
@@ -168,22 +168,41 @@ func (s *Session) callHolding(ctx context.Context, what string, release func(), 
 // onControl runs f on the declaring channel, alone, opening it first if need be: a channel
 // is closed by the broker whenever a call on it fails.
 func (s *Session) onControl(ctx context.Context, what string, f func(ch *amqp.Channel) error) error {
-	var ch *amqp.Channel
+	var c control
 	select {
-	case ch = <-s.control:
+	case c = <-s.control:
 	case <-s.life.Done():
 		return fmt.Errorf("%s: %w", what, ErrUnavailable)
 	case <-ctx.Done():
 		return fmt.Errorf("%s: waiting for earlier calls: %w", what, ctx.Err())
 	}
-	return s.callHolding(ctx, what, func() { s.control <- ch }, func() (err error) {
-		if ch == nil || ch.IsClosed() {
-			if ch, err = s.conn.Channel(); err != nil {
+	return s.callHolding(ctx, what, func() { s.control <- c }, func() (err error) {
+		if c.ch == nil || c.ch.IsClosed() {
+			if c.ch, err = s.conn.Channel(); err != nil {
 				return err
 			}
+			c.closes = c.ch.NotifyClose(make(chan *amqp.Error, 1))
 		}
-		return f(ch)
+		return c.reason(f(c.ch))
 	})
+}
+
+// control is the declaring channel; ch is nil until it is first used.
+type control struct {
+	ch     *amqp.Channel
+	closes <-chan *amqp.Error
+}
+
+// reason finds why the channel was closed, when err says no more than that it is: a call
+// that is not waited for fails when the next one is made.
+func (c *control) reason(err error) error {
+	if !errors.Is(err, amqp.ErrClosed) {
+		return err
+	}
+	if why, ok := <-c.closes; ok {
+		return why
+	}
+	return err
 }
 
 // openChannel opens a channel of the caller's own.

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -45,8 +46,8 @@ func NewClock(pool *Pool, log *zap.Logger) *Clock {
 	return &Clock{pool: pool, log: log}
 }
 
-// Start measures once, within ctx, and goes on every 30 s until Stop. It succeeds with the
-// database away.
+// Start measures in the background, now and every 30 s until Stop. It succeeds with the
+// database away; Ready tells when the first measurement is in.
 func (c *Clock) Start(ctx context.Context) error {
 	return c.loop.start(ctx, func(ctx context.Context) {
 		for {
@@ -85,6 +86,14 @@ func (c *Clock) Offset() (offset time.Duration, measured bool) {
 	return c.Now().Sub(time.Now().Round(0)), true
 }
 
+// Ready is nil once the clock was measured; until then Now is only this machine's time.
+func (c *Clock) Ready(context.Context) error {
+	if c.base.Load() == nil {
+		return errors.New("the database's clock was never measured")
+	}
+	return nil
+}
+
 // Measure asks the database now.
 func (c *Clock) Measure(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, measureLimit)
@@ -108,10 +117,10 @@ func (c *Clock) Measure(ctx context.Context) error {
 			best = reading{here: began.Add(trip / 2), there: there.UTC()}
 		}
 	}
-	before, measured := c.Offset()
+	before, _ := c.Offset()
 	c.base.Store(&best)
 	after, _ := c.Offset()
-	if change := (after - before).Abs(); !measured && change > offsetLogged || measured && change > offsetLogged {
+	if (after - before).Abs() > offsetLogged {
 		c.log.Warn("this machine's clock differs from the database's", zap.Duration("offset", after), zap.Duration("before", before))
 	}
 	return nil

@@ -65,11 +65,14 @@ func TestClockStartsWithTheDatabaseAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer stop(t, clock.Stop)
+	if err := clock.Ready(t.Context()); err == nil {
+		t.Fatal("ready before it was measured")
+	}
 	if d := time.Since(clock.Now()).Abs(); d > near {
 		t.Fatalf("off by %s before it was measured", d)
 	}
 	proxy.Heal()
-	poll(t, "the clock measures", func() bool { _, measured := clock.Offset(); return measured })
+	poll(t, "the clock measures", func() bool { return clock.Ready(t.Context()) == nil })
 }
 
 func stop(t *testing.T, stop func(ctx context.Context) error) {

@@ -266,3 +266,22 @@ func TestACallEndsWithItsContext(t *testing.T) {
 	calls.Wait()
 	proxy.Heal()
 }
+
+// TestAPipelinedFailureIsExplained however late it is noticed.
+func TestAPipelinedFailureIsExplained(t *testing.T) {
+	t.Parallel()
+	host := brokertest.New(t)
+	host.Declare(t, quorum("work", nil))
+	bindings := []topology.Binding{{Source: "nowhere", Key: "k", Destination: "work"}}
+	for i := range 300 {
+		bindings = append(bindings, topology.Binding{Source: "in", Key: fmt.Sprint(i), Destination: "work"})
+	}
+	do(t, host.Link(t, "binds"), func(ctx context.Context, s *broker.Session) error {
+		for n := 2; n <= len(bindings); n += 10 {
+			if err := s.Bind(ctx, bindings[:n]...); !errors.Is(err, broker.ErrNotFound) {
+				t.Errorf("%d bindings: got %v", n, err)
+			}
+		}
+		return nil
+	})
+}
