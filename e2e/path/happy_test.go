@@ -119,18 +119,24 @@ func TestADeviceOverHTTP(t *testing.T) {
 	wantFailure(t, got, outcome.DeviceOffline, outcome.No)
 }
 
-// wantFailure checks a platform error's words.
-func wantFailure(t *testing.T, got cupline.Outcome, reason outcome.Reason, executed outcome.Executed) *cupline.PlatformError {
+// failureOf is the platform's error in an outcome.
+func failureOf(t *testing.T, got cupline.Outcome) cupline.PlatformError {
 	t.Helper()
 	_, err := got.Result()
 	var failure *cupline.PlatformError
 	if !errors.As(err, &failure) {
-		t.Fatalf("outcome %s: want the platform's %s", got.Response, reason)
+		t.Fatalf("outcome %s: want an error of the platform", got.Response)
 	}
+	return *failure
+}
+
+// wantFailure checks a platform error's words.
+func wantFailure(t *testing.T, got cupline.Outcome, reason outcome.Reason, executed outcome.Executed) {
+	t.Helper()
+	failure := failureOf(t, got)
 	if failure.Reason != reason || failure.Executed != executed || failure.CommandID != got.CommandID {
 		t.Errorf("failure %+v: want %s, executed %s", failure, reason, executed)
 	}
-	return failure
 }
 
 func TestWhatDevicesDoWrong(t *testing.T) {

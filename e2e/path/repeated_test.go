@@ -60,8 +60,9 @@ func TestTheSameIDPostedAgainIsNotExecutedAgain(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		failure := wantFailure(t, in.await(t, accepted.CommandID), outcome.DuplicateID, outcome.No)
-		if failure.FirstCommandID == "" || failure.FirstState == "" {
+		got := in.await(t, accepted.CommandID)
+		wantFailure(t, got, outcome.DuplicateID, outcome.No)
+		if failure := failureOf(t, got); failure.FirstCommandID == "" || failure.FirstState == "" {
 			t.Errorf("%s: the failure does not name the first command: %+v", name, failure)
 		}
 	}
