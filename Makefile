@@ -5,7 +5,7 @@ BIN     := $(CURDIR)/.bin
 export GOFLAGS += -buildvcs=false
 
 .DEFAULT_GOAL := help
-.PHONY: help up reset test test-short check fmt vet lint tidy modules bench tools
+.PHONY: help up reset test browser test-short check fmt vet lint tidy modules bench tools
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -20,7 +20,11 @@ reset: ## forget what make up keeps in .run/
 
 test: ## every test, race detector on, with a private broker and database
 	@go build -o $(TESTBED) ./local/cmd/testbed
-	@$(TESTBED) --install gcc,wsdump -- go test -race -timeout 14m work
+	@$(TESTBED) --install gcc,wsdump,node,npm -- go test -race -timeout 14m work
+
+browser: ## the JavaScript client and its example in headless Chromium
+	@go build -o $(TESTBED) ./local/cmd/testbed
+	@$(TESTBED) --install gcc,node,npm,chromium -- env CUPLINE_TEST_BROWSER=1 go test -count 1 -v -timeout 10m ./e2e/js
 
 test-short: ## the tests that need nothing running
 	go test -short work

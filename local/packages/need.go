@@ -38,8 +38,9 @@ func Database() Need {
 	}
 }
 
-// Program is the need for a program on the PATH that a package of the same name brings, but for two: gcc comes with the
-// C library's headers, which the race detector needs as well, and wsdump, a WebSocket client, with python3-websocket.
+// Program is the need for a program on the PATH that a package of the same name brings, but for three: gcc comes with the
+// C library's headers, which the race detector needs as well, wsdump, a WebSocket client, with python3-websocket, and
+// node with nodejs.
 func Program(name string) Need {
 	need := Need{Name: name, Packages: []string{name}, Present: func() error { return onPath(name) }}
 	switch name {
@@ -48,6 +49,8 @@ func Program(name string) Need {
 		need.Present = func() error { return errors.Join(onPath(name), isFile("/usr/include/stdlib.h")) }
 	case "wsdump":
 		need.Packages = []string{"python3-websocket"}
+	case "node":
+		need.Packages = []string{"nodejs"}
 	}
 	return need
 }

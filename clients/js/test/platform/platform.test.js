@@ -1,0 +1,151 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { InDoubtError, RefusedError, resultOf } from '../../src/index.js'
+import { api, client, kill, makeKey, proxy, reaches, start, tenant } from './site.js'
+
+test('a command is sent, executed, and its outcome comes back', async (t) => {
+  const { token } = await tenant(t)
+  const c = client(t, token)
+  assert.deepEqual(resultOf(await c.send('lamp-1', 'echo', { on: true })), { on: true })
+  // Posted again, one id is one command.
+  const [first, again] = [await c.send('lamp-1', 'echo', { n: 1 }, { id: 'c-1' }), await c.send('lamp-1', 'echo', { n: 1 }, { id: 'c-1' })]
+  assert.deepEqual(again.response, first.response)
+  const other = await c.send('lamp-1', 'echo', { n: 2 }, { id: 'c-1' })
+  assert.throws(() => resultOf(other), { reason: 'duplicate_id', executed: 'no' })
+  await assert.rejects(c.send('lamp-9', 'echo'), (error) => error instanceof RefusedError && error.problem.code === 'unknown_device')
+})
+
+test('an outcome of a client that was away waits in the mailbox', async (t) => {
+  const { token } = await tenant(t)
+  const away = client(t, token)
+  await reaches(away, 'online')
+  const { command_id } = await away.post('lamp-1', 'sleep', { ms: 500 })
+  await away.close()
+  const back = client(t, token)
+  const outcome = await new Promise((resolve) => back.on('outcome', resolve))
+  assert.equal(outcome.command_id, command_id)
+})
+
+test('the pusher is killed and comes back while commands are under way', async (t) => {
+  const { token } = await tenant(t)
+  const c = client(t, token)
+  await reaches(c, 'online')
+  const sent = Array.from({ length: 20 }, (_, i) => c.send('lamp-1', 'sleep', { ms: 1000 + i }))
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  await kill('pusher')
+  await reaches(c, 'recovering')
+  await start('pusher')
+  const outcomes = await Promise.all(sent)
+  assert.deepEqual(outcomes.map(resultOf), Array.from({ length: 20 }, (_, i) => ({ ms: 1000 + i })))
+  await reaches(c, 'online')
+})
+
+test('the api is away: refused, or in doubt, and never a hang', async (t) => {
+  const { token } = await tenant(t)
+  const c = client(t, token)
+  await reaches(c, 'online')
+  await kill('api')
+  await assert.rejects(c.send('lamp-1', 'echo'), (error) => error instanceof RefusedError || error instanceof InDoubtError)
+  await start('api')
+  assert.equal(resultOf(await c.send('lamp-1', 'echo')), null)
+})
+
+test('a stalled network is noticed, and left', async (t) => {
+  const { token } = await tenant(t)
+  const line = await proxy(t)
+  const c = client(t, token, { pushUrl: line.url })
+  await reaches(c, 'online')
+  line.stall()
+  const sent = c.send('lamp-1', 'echo', { n: 1 })
+  await new Promise((resolve) => setTimeout(resolve, 1000))
+  assert.equal(c.status.state, 'online') // nothing tells it yet
+  line.heal()
+  // A minute of silence would tell. A machine that wakes looks at its clock at once.
+  const { now } = Date
+  Date.now = () => now() + 60_000
+  t.after(() => { Date.now = now })
+  assert.deepEqual(resultOf(await sent), { n: 1 })
+  assert.equal(c.status.state, 'online')
+})
+
+test('a token that ends is replaced before it does; one that is not ends the connection, and a new one is fetched', async (t) => {
+  const { name } = await tenant(t)
+  let fetched = 0
+  const short = async () => {
+    fetched++
+    return (await makeKey({ tenant: name, client: 'me', 'expires-in': '4s' })).token
+  }
+  const quiet = client(t, short)
+  const prompt = client(t, async () => ({ token: await short(), expiresAt: Date.now() + 3000 }))
+  const lost = []
+  prompt.on('state', ({ state }) => lost.push(state))
+  await Promise.all([reaches(quiet, 'online'), reaches(prompt, 'online')])
+  await reaches(quiet, 'recovering')
+  assert.equal(quiet.status.error.code, 4203)
+  await reaches(quiet, 'online')
+  await new Promise((resolve) => setTimeout(resolve, 2000))
+  assert.deepEqual(lost, ['online'])
+  assert.ok(fetched >= 4)
+})
+
+test('a refused key and a revoked one end the client', async (t) => {
+  const { token, key } = await tenant(t)
+  const wrong = client(t, 'cup_wrong')
+  assert.equal((await wrong.closed).code, 4001)
+  const c = client(t, token)
+  await reaches(c, 'online')
+  const answer = await fetch(`${api}/v1/keys/${key}`, { method: 'DELETE', headers: { Authorization: `Bearer ${token}` } })
+  assert.equal(answer.status, 204)
+  assert.equal((await c.closed).code, 4004)
+  await assert.rejects(c.send('lamp-1', 'echo'), RefusedError)
+})
+
+// 10,000 in the long form; what the platform takes for them depends on the machine, minutes on a small one.
+const many = Number(process.env.CUPLINE_TEST_OUTCOMES ?? 500)
+
+test(`${many} outcomes, a killed pusher and lost lines: each handler call happens once`, async (t) => {
+  const devices = 50
+  const { token, executions } = await tenant(t, devices)
+  const line = await proxy(t)
+  const c = client(t, token, { pushUrl: line.url, timeout: 60_000 })
+  const calls = new Map()
+  const wrong = []
+  const all = new Promise((resolve) => {
+    c.on('outcome', async (outcome) => {
+      calls.set(outcome.id, (calls.get(outcome.id) ?? 0) + 1)
+      if (outcome.response.result?.id !== outcome.id) wrong.push(outcome)
+      if (calls.size === many) resolve()
+    })
+  })
+  await reaches(c, 'online')
+  const began = performance.now()
+  let next = 0
+  const send = async () => {
+    while (next < many) {
+      const id = next++
+      await c.post(`lamp-${id % devices + 1}`, 'echo', { id }, { id, ttl: '5m' })
+      if (id === many / 5 || id === many / 2) line.cut()
+      if (id === many / 4) {
+        await kill('pusher')
+        await start('pusher')
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: 32 }, send))
+  const posted = performance.now()
+  await all
+  t.diagnostic(`${many} commands posted in ${Math.round(posted - began)} ms, all outcomes handled after ${Math.round(performance.now() - began)} ms`)
+  assert.deepEqual(wrong, [])
+  await c.close()
+  // What was not acked would come to the next client: nothing may.
+  const late = client(t, token)
+  const copies = []
+  late.on('outcome', ({ id }) => { copies.push(id) })
+  await reaches(late, 'online')
+  assert.equal(late.status.waiting, 0)
+  assert.deepEqual(resultOf(await late.send('lamp-1', 'echo', { last: 1 })), { last: 1 })
+  assert.deepEqual(copies, [])
+  assert.deepEqual([...calls.values()].filter((n) => n !== 1), [])
+  assert.equal(executions.size, many + 1)
+  assert.deepEqual([...executions.values()].filter((n) => n !== 1), [])
+})

@@ -1,0 +1,150 @@
+package js_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cupline/cupline/local/services"
+)
+
+// limit bounds each command; installing packages on a busy machine is the longest.
+const limit = 5 * time.Minute
+
+// oldest is the first version of Node that the client supports.
+const oldest = 20
+
+// checkNode says what is missing, or too old.
+func checkNode(ctx context.Context) error {
+	if _, err := exec.LookPath("npm"); err != nil {
+		return err
+	}
+	printed, err := exec.CommandContext(ctx, "node", "--version").Output()
+	if err != nil {
+		return fmt.Errorf("node --version: %w", err)
+	}
+	version := strings.TrimSpace(string(printed))
+	major, _, _ := strings.Cut(strings.TrimPrefix(version, "v"), ".")
+	if n, err := strconv.Atoi(major); err != nil || n < oldest {
+		return fmt.Errorf("node is %s: version %d or later is needed", version, oldest)
+	}
+	return nil
+}
+
+// install runs `npm ci` once for all tests, and returns the package's folder.
+var install = sync.OnceValues(func() (string, error) {
+	root, err := services.Root()
+	if err != nil {
+		return "", err
+	}
+	folder := filepath.Join(root, "clients", "js")
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	ci := exec.CommandContext(ctx, "npm", "ci", "--no-fund", "--no-audit")
+	ci.Dir = folder
+	if said, err := ci.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("npm ci in %s: %w\n%s", folder, err, said)
+	}
+	return folder, nil
+})
+
+// script runs one of the package's scripts, and shows what it says.
+func script(t *testing.T, name string, env ...string) {
+	t.Helper()
+	folder, err := install()
+	if err != nil {
+		t.Fatal(err)
+	}
+	command(t, folder, env, "npm", "run", "--silent", name)
+}
+
+// command runs a program to its end and returns what it prints.
+func command(t *testing.T, folder string, env []string, name string, args ...string) []byte {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	c := exec.CommandContext(ctx, name, args...)
+	c.Dir, c.Env = folder, append(os.Environ(), env...)
+	said, err := c.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), errors.Join(err, ctx.Err()), said)
+	}
+	t.Logf("%s", said)
+	return said
+}
+
+// addresses tells Node where the platform is, and who breaks it.
+func addresses(t *testing.T) []string {
+	t.Helper()
+	return []string{
+		"CUPLINE_API_URL=http://" + site.Service(services.API).Public,
+		"CUPLINE_PUSH_URL=ws://" + site.Service(services.Pusher).Public,
+		"CUPLINE_TEST_CONTROL=" + control(t),
+		"CUPLINE_TEST_PAGE=" + page,
+	}
+}
+
+// TestPackInstallsAndRuns packs the package, installs it in a fresh project, and runs README's first program there.
+func TestPackInstallsAndRuns(t *testing.T) {
+	folder, err := install()
+	if err != nil {
+		t.Fatal(err)
+	}
+	project := t.TempDir()
+	command(t, folder, nil, "npm", "pack", "--pack-destination", project)
+	packed, err := filepath.Glob(filepath.Join(project, "*.tgz"))
+	if err != nil || len(packed) != 1 {
+		t.Fatalf("npm pack made %v: %v", packed, err)
+	}
+	readme, err := os.ReadFile(filepath.Join(folder, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, program, _ := strings.Cut(string(readme), "## A first program\n\n```js\n")
+	program, _, found := strings.Cut(program, "```")
+	if !found {
+		t.Fatal("README has no first program")
+	}
+	for name, content := range map[string]string{"first.mjs": program, "package.json": `{"private":true}`} {
+		if err := os.WriteFile(filepath.Join(project, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	command(t, project, nil, "npm", "install", "--offline", packed[0], filepath.Join(folder, "node_modules", "ws"))
+	if _, err := os.Stat(filepath.Join(project, "node_modules", "@cupline", "client", "types", "index.d.ts")); err != nil {
+		t.Errorf("the package has no types: %v", err)
+	}
+	// No agent runs here, so that the honest outcome is that the device is offline.
+	prepare := `const put = (path, body) => fetch(process.env.CUPLINE_API_URL + '/v1/' + path, { method: 'PUT', body: JSON.stringify(body),
+  headers: { Authorization: 'Bearer ' + process.env.CUPLINE_KEY, 'Content-Type': 'application/json' } });
+const key = await (await fetch(process.env.CUPLINE_TEST_CONTROL + '/keys', { method: 'POST', body: new URLSearchParams({ tenant: 'pack', client: 'me' }) })).json();
+process.env.CUPLINE_KEY = key.token;
+await put('device-types/t', { lane: 'default', driver: 'mqtt' });
+await put('devices/host', { type: 't' });
+await import('./first.mjs').then(() => { throw new Error('nobody is there to answer') }, (error) => console.log(error.name, error.reason, error.executed));
+process.exit();`
+	if err := os.WriteFile(filepath.Join(project, "run.mjs"), []byte(prepare), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	said := command(t, project, addresses(t), "node", "run.mjs")
+	if !strings.Contains(string(said), "PlatformError device_offline no") {
+		t.Errorf("the first program said: %s", said)
+	}
+}
+
+// TestUnits runs the tests with a scripted peer, the types and the golden frames.
+func TestUnits(t *testing.T) { script(t, "test") }
+
+// TestOnThePlatform runs the tests against real services.
+func TestOnThePlatform(t *testing.T) { script(t, "test:platform", addresses(t)...) }
+
+// TestDashboardInChromium runs the tests in a real browser.
+func TestDashboardInChromium(t *testing.T) { script(t, "test:browser", addresses(t)...) }

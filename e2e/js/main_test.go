@@ -1,0 +1,112 @@
+// Package js_test runs the JavaScript client's own tests, and those that need the whole platform, which it starts and
+// breaks for them.
+package js_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/cupline/cupline/e2e/platform"
+	"github.com/cupline/cupline/local/ports"
+	"github.com/cupline/cupline/local/services"
+)
+
+// inChromium is part of the names of the tests that need a browser; `make browser` runs them, with this set.
+const (
+	inChromium = "InChromium"
+	browserEnv = "CUPLINE_TEST_BROWSER"
+)
+
+// site is the one installation that all tests share, and page the address from which web pages may reach it.
+var (
+	site *platform.Platform
+	page string
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if testing.Short() {
+		os.Exit(0) // all of it needs processes
+	}
+	which := "test.skip"
+	if os.Getenv(browserEnv) != "" {
+		which = "test.run"
+	}
+	if err := flag.Set(which, inChromium); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	defer cancel()
+	if err := checkNode(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "the JavaScript client's tests need Node and npm:", err)
+		return 1
+	}
+	folder, err := os.MkdirTemp("", "cupline-e2e-js-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	site, err = platform.Start(ctx, folder)
+	if err == nil {
+		err = startServices(ctx)
+	}
+	code := 1
+	if err == nil {
+		code = m.Run()
+	} else {
+		fmt.Fprintln(os.Stderr, "start the platform:", err)
+	}
+	if code != 0 {
+		site.Report(os.Stderr)
+	}
+	ending, done := context.WithTimeout(context.Background(), time.Minute)
+	defer done()
+	if err := site.Stop(ending); err != nil {
+		fmt.Fprintln(os.Stderr, "stop the platform:", err)
+		code = max(code, 1)
+	}
+	if err := os.RemoveAll(folder); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = max(code, 1)
+	}
+	return code
+}
+
+func startServices(ctx context.Context) error {
+	chosen, err := ports.Choose(0)
+	if err != nil {
+		return err
+	}
+	page = ports.Address(chosen[0])
+	for _, name := range []string{services.API, services.Dispatcher, services.Pusher} {
+		if err := start(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// start runs a service under its program's name.
+func start(ctx context.Context, name string) error {
+	env := map[string]map[string]string{
+		services.API:        {"CUPLINE_CORS_ORIGINS": "http://" + page},
+		services.Dispatcher: {"CUPLINE_HTTP_ALLOWED_NETWORKS": "127.0.0.0/8"}, // the tests' devices
+		services.Pusher:     {"CUPLINE_ORIGINS": "http://" + page, "CUPLINE_SLOT": "pusher-0"},
+	}[name]
+	if env == nil {
+		return fmt.Errorf("there is no service %q", name)
+	}
+	if _, err := site.Run(ctx, name, name, env); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
