@@ -16,8 +16,8 @@ import (
 	"github.com/cupline/cupline/local/services"
 )
 
-// limit bounds each command; installing packages on a busy machine is the longest.
-const limit = 5 * time.Minute
+// limit bounds each command; 10,000 outcomes on a busy machine are the longest.
+const limit = 10 * time.Minute
 
 // oldest is the first version of Node that the client supports.
 const oldest = 20
