@@ -103,12 +103,13 @@ func TestPlaceIsKeptForAWhile(t *testing.T) {
 func TestReleases(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil).up()
-	first := r.connect("web", "elsewhere")
-	if !slices.Equal(r.released, []string{"elsewhere"}) {
+	const elsewhere = "6f1ed002-ab55-4959-94f0-d1e4b4b3c4a5"
+	first := r.connect("web", elsewhere)
+	if !slices.Equal(r.released, []string{elsewhere}) {
 		t.Fatalf("released %v", r.released)
 	}
 	// Its own release comes back to it, and means nobody here.
-	r.Released(Key{"t", "web"}, "elsewhere")
+	r.Released(Key{"t", "web"}, elsewhere)
 	// A client that opens a new socket before it has lost the old one takes over.
 	second := r.connect("web", first.ID())
 	first.closes(t, 1000)
