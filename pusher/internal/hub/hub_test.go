@@ -241,6 +241,17 @@ func TestMailIsReadAgainAfterAFailure(t *testing.T) {
 	l.LetGo()
 }
 
+// A session with mail that cannot be read is live meanwhile.
+func TestUnreadableMailboxDoesNotHoldUpWhatIsLive(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *Config) { c.RereadAfter = time.Hour }).up()
+	r.waiting, r.failing = 3, true
+	l := r.connect("web", "")
+	l.expect(t, `"type":"lag","on":false`)
+	r.deliver("web", 1)
+	l.expect(t, `"source":"live"`)
+}
+
 // Whatever clients and the broker's link do at once: in the end those who are here are
 // bound, and nobody else is.
 func TestTableMatchesWhoIsHere(t *testing.T) {
