@@ -269,10 +269,29 @@ func (p *parcel) is(t testing.TB, want string) {
 // eventually waits for what no signal tells of.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); {
+	poll := time.NewTicker(time.Millisecond)
+	defer poll.Stop()
+	for deadline := time.Now().Add(10 * time.Second); !ok(); <-poll.C {
 		if time.Now().After(deadline) {
 			t.Fatalf("never: %s", what)
 		}
-		time.Sleep(time.Millisecond)
 	}
+}
+
+// mark is a deadline on the hub's wheel.
+type mark struct {
+	wheel.Timer
+	come chan struct{}
+}
+
+func (m *mark) Fire(time.Time) time.Time {
+	close(m.come)
+	return time.Time{}
+}
+
+// passes waits until the hub's wheel has seen so much time go by, and fired what was due.
+func (r *rig) passes(d time.Duration) {
+	m := &mark{come: make(chan struct{})}
+	r.Hub.cfg.Wheel.Set(&m.Timer, m, time.Now().Add(d))
+	<-m.come
 }
