@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -40,6 +39,9 @@ func (s *stage) clearOrphans(ctx context.Context) error {
 func (s *stage) specs() []services.Spec {
 	env := func(more ...string) map[string]string {
 		all := map[string]string{"AMQP_URL": s.access.AMQP, "DATABASE_URL": s.access.Database}
+		if s.access.Management != "" {
+			all["RABBITMQ_MANAGEMENT_URL"] = s.access.Management
+		}
 		for i := 0; i < len(more); i += 2 {
 			all[more[i]] = more[i+1]
 		}
@@ -118,13 +120,13 @@ func (s *stage) wait(ctx context.Context) error {
 
 // stopServices ends them at once, each in its own order; sources and sinks alike can wait for a broker that is still there.
 func (s *stage) stopServices(ctx context.Context) error {
-	var stops []func(context.Context) error
-	for _, service := range slices.Backward(s.running) {
-		stops = append(stops, func(ctx context.Context) error {
-			return service.Stop(ctx, syscall.SIGTERM, serviceGrace)
-		})
+	errs := make([]error, len(s.running))
+	var all sync.WaitGroup
+	for i, service := range s.running {
+		all.Go(func() { errs[i] = service.Stop(ctx, syscall.SIGTERM, serviceGrace) })
 	}
-	return together(ctx, stops...)
+	all.Wait()
+	return errors.Join(errs...)
 }
 
 func (s *stage) recallPorts() map[string]servicePorts {
