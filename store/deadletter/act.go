@@ -51,6 +51,8 @@ type Redrive struct {
 	Number int
 	// Letter without Deaths, Outcome and Properties.
 	Letter Letter
+	// leased tells this holder's lease from that of whoever takes it up later.
+	leased time.Time
 }
 
 // Lease is how long a redrive under way belongs to whoever began it, or took it up; after
@@ -65,7 +67,7 @@ const (
 		redrive_key = $8, leased_until = clock_timestamp() + $9::interval, redrive_number = 1 + greatest(d.redrive,
 			(select max(o.redrive_number) from dead_letters o where o.tenant = $1 and o.client = d.client and o.redrive_key = $8),
 			(select max(l.redrive) from ledger l where l.tenant = $1 and l.client = d.client and l.id = $8))
-		where tenant = $1 and letter_id = $2 and state = 'open' returning ` + summaryColumns + `, payload, headers`
+		where tenant = $1 and letter_id = $2 and state = 'open' returning ` + summaryColumns + `, payload, headers, leased_until`
 
 	discardSQL = `update dead_letters set state = 'discarded', ` + changed + `, job_id = $5
 		where tenant = $1 and letter_id = $2 and state = 'open' returning ` + summaryColumns
@@ -75,7 +77,8 @@ const (
 
 	revertSQL = `update dead_letters set state = 'open', leased_until = null, changed_at = clock_timestamp(), redriven_as = null,
 		plan = null, redrive_key = null, redrive_number = null
-		where tenant = $1 and letter_id = $2 and state = 'redriving' and redriven_as = $3 returning ` + summaryColumns
+		where tenant = $1 and letter_id = $2 and state = 'redriving' and redriven_as = $3 and leased_until = $4
+		returning ` + summaryColumns
 
 	takeUpSQL = `update dead_letters set leased_until = clock_timestamp() + $1::interval
 		where ctid = any(array(select ctid from dead_letters where state = 'redriving' and leased_until < clock_timestamp()
@@ -97,7 +100,7 @@ func (s *Store) Begin(ctx context.Context, tenant string, letterID uuid.UUID, ac
 			r.Letter = Letter{}
 			row := tx.QueryRow(ctx, beginSQL, tenant, [16]byte(letterID), act.actor(), act.why(), zeronull.UUID(act.JobID),
 				[16]byte(plan.CommandID), content, key, Lease)
-			if err := r.Letter.scan(row, &r.Letter.Payload, &r.Letter.Headers); err != nil {
+			if err := r.Letter.scan(row, &r.Letter.Payload, &r.Letter.Headers, &r.leased); err != nil {
 				return audit.Entry{}, err
 			}
 			return entry(&r.Letter, "redrive", act, fmt.Sprintf("as command %s, redrive %d", plan.CommandID, r.Letter.RedriveNumber)), nil
@@ -117,15 +120,17 @@ func (s *Store) Confirm(ctx context.Context, r *Redrive) error {
 	return s.end(ctx, confirmSQL, r, "redriven", "the broker has command "+r.CommandID.String())
 }
 
-// Revert gives a letter back: it is known that no queue has the redrive's command.
+// Revert gives a letter back that Begin took: it is known that no queue has the redrive's command.
+// Once somebody else has taken it up that is no longer known, and nothing is changed.
 func (s *Store) Revert(ctx context.Context, r *Redrive, why string) error {
-	return s.end(ctx, revertSQL, r, "redrive_refused", why)
+	return s.end(ctx, revertSQL, r, "redrive_refused", why, r.leased)
 }
 
-func (s *Store) end(ctx context.Context, query string, r *Redrive, action, detail string) error {
+func (s *Store) end(ctx context.Context, query string, r *Redrive, action, detail string, more ...any) error {
 	err := s.change(ctx, r.Letter.Tenant, r.Letter.LetterID, func(tx pgx.Tx) (audit.Entry, error) {
 		var l Letter
-		if err := l.scan(tx.QueryRow(ctx, query, r.Letter.Tenant, [16]byte(r.Letter.LetterID), [16]byte(r.CommandID))); err != nil {
+		args := append([]any{r.Letter.Tenant, [16]byte(r.Letter.LetterID), [16]byte(r.CommandID)}, more...)
+		if err := l.scan(tx.QueryRow(ctx, query, args...)); err != nil {
 			return audit.Entry{}, err
 		}
 		return entry(&l, action, Act{Actor: r.Letter.ChangedBy, Reason: r.Letter.ChangedWhy}, detail), nil

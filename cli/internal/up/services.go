@@ -46,7 +46,7 @@ func (s *stage) specs() []services.Spec {
 		return all
 	}
 	specs := []services.Spec{
-		{Name: "api", Program: services.API, Env: env()},
+		{Name: "api", Program: services.API, Env: env("RABBITMQ_MANAGEMENT_URL", s.access.Management)},
 		{Name: "dispatcher", Program: services.Dispatcher, Env: env()},
 		{Name: "pusher", Program: services.Pusher, Env: env("CUPLINE_SLOT", "pusher-0")},
 	}
