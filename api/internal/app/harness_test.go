@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 // world is one api process on a broker and a database of its own, filled with a tenant acme
 // that has a device lamp-1, and a tenant other that has one of the same name.
 type world struct {
-	t        *testing.T
+	t        testing.TB
 	app      *App
 	broker   *brokertest.Broker
 	database *postgrestest.Database
@@ -57,7 +57,7 @@ type world struct {
 }
 
 // newWorld starts one and waits until it is ready; change may set what settings differ.
-func newWorld(t *testing.T, change func(w *world, s *Settings)) *world {
+func newWorld(t testing.TB, change func(w *world, s *Settings)) *world {
 	t.Helper()
 	w := prepare(t)
 	w.start(func(s *Settings) {
@@ -70,7 +70,7 @@ func newWorld(t *testing.T, change func(w *world, s *Settings)) *world {
 }
 
 // prepare makes a world without its process.
-func prepare(t *testing.T) *world {
+func prepare(t testing.TB) *world {
 	t.Helper()
 	w := &world{t: t, broker: brokertest.New(t)}
 	w.database = postgrestest.New(t, func(ctx context.Context, url string) error {
@@ -247,7 +247,7 @@ func (w *world) into(a answer, v any) {
 	}
 }
 
-// do sends a request with shop's key; header holds names and values in turn.
+// do sends a request with shop's key; header holds names and values in turn. It may be called from any goroutine.
 func (w *world) do(method, path, body string, header ...string) answer {
 	w.t.Helper()
 	r := must(http.NewRequest(method, "http://"+w.app.Addr()+path, strings.NewReader(body)))
@@ -261,11 +261,14 @@ func (w *world) do(method, path, body string, header ...string) answer {
 	began := time.Now()
 	got, err := w.client.Do(r)
 	if err != nil {
-		w.t.Fatalf("%s %s: %v", method, path, err)
+		w.t.Errorf("%s %s: %v", method, path, err)
+		return answer{}
 	}
 	defer got.Body.Close()
 	text, err := io.ReadAll(got.Body)
-	w.check(err)
+	if err != nil {
+		w.t.Errorf("%s %s: %v", method, path, err)
+	}
 	return answer{got.StatusCode, got.Header, string(text), time.Since(began)}
 }
 

@@ -2,7 +2,9 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -178,6 +180,29 @@ func TestLongPollWakes(t *testing.T) {
 	brokertest.Eventually(t, "the polls wait", func() bool { return w.metric("cupline_api_long_polls") == 4 })
 	w.store(outcomes...)
 	wg.Wait()
+}
+
+// A client that hangs up ends its poll, and is nobody's fault.
+func TestLongPollHangUp(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	ctx, hangUp := context.WithCancel(t.Context())
+	r := must(http.NewRequestWithContext(ctx, "GET", "http://"+w.app.Addr()+"/v1/mailbox?wait=60s", nil))
+	r.Header.Set("Authorization", "Bearer "+w.key)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := w.base.RoundTrip(r)
+		ended <- err
+	}()
+	brokertest.Eventually(t, "the poll waits", func() bool { return w.metric("cupline_api_long_polls") == 1 })
+	hangUp()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	brokertest.Eventually(t, "the poll has ended", func() bool { return w.metric("cupline_api_requests_under_way") == 0 })
+	if n := w.metric(`cupline_api_request_seconds_count{method="GET",route="/v1/mailbox",status="499"}`); n != 1 {
+		t.Errorf("%v polls hung up", n)
+	}
 }
 
 func longPollEnds(t *testing.T, w *world) {

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -79,6 +80,9 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 			c.Error(err) // writes the answer, so that its status is known here
 		}
 		took, status, route := time.Since(began), c.Response().Status, c.Path()
+		if hungUp(c) {
+			status = statusHungUp
+		}
 		if route == "" {
 			route = "none"
 		}
@@ -91,6 +95,11 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		return nil
 	}
 }
+
+// statusHungUp is how a request is counted whose client did not wait for the answer, after nginx's word for it.
+const statusHungUp = 499
+
+func hungUp(c echo.Context) bool { return errors.Is(c.Request().Context().Err(), context.Canceled) }
 
 // method bounds the label's values: a peer may send any word.
 func method(m string) string {
@@ -135,6 +144,7 @@ func (s *Server) fail(err error, c echo.Context) {
 func (s *Server) log(c echo.Context, p *problem.Problem) {
 	level := zapcore.DebugLevel
 	switch {
+	case hungUp(c): // nobody was told, and nothing may be wrong
 	case p.Code == problem.Internal:
 		level = zapcore.ErrorLevel
 	case kinds[p.Code].status >= http.StatusInternalServerError:

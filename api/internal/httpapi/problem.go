@@ -109,9 +109,13 @@ func tell(c echo.Context, d document) error {
 	}
 	switch d.Code {
 	case problem.Unauthorized:
-		header.Set("WWW-Authenticate", challenge(d.Detail, ""))
+		if c.Request().Header.Get(echo.HeaderAuthorization) == "" {
+			header.Set("WWW-Authenticate", realm) // no error: nothing was tried (RFC 6750, 3.1)
+			break
+		}
+		header.Set("WWW-Authenticate", challenge("invalid_token", d.Detail))
 	case problem.Forbidden:
-		header.Set("WWW-Authenticate", challenge(d.Detail, d.Field))
+		header.Set("WWW-Authenticate", challenge("insufficient_scope", d.Detail)+`, scope="`+d.Field+`"`)
 	}
 	body, err := marshal(d)
 	if err != nil {
@@ -120,12 +124,11 @@ func tell(c echo.Context, d document) error {
 	return c.Blob(d.Status, problemType, body)
 }
 
+const realm = `Bearer realm="cupline"`
+
 // challenge is the WWW-Authenticate header (RFC 6750, 3). The details are our own words, without quotation marks.
-func challenge(detail, scope string) string {
-	if scope != "" {
-		return `Bearer realm="cupline", error="insufficient_scope", error_description="` + detail + `", scope="` + scope + `"`
-	}
-	return `Bearer realm="cupline", error="invalid_token", error_description="` + detail + `"`
+func challenge(word, detail string) string {
+	return realm + `, error="` + word + `", error_description="` + detail + `"`
 }
 
 // marshal is json.Marshal that leaves <, > and & as they are: an id has to keep its bytes.

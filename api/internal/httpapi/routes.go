@@ -29,6 +29,7 @@ func stored(serve handler) handler {
 		ctx, cancel := context.WithTimeout(request.Context(), storeLimit)
 		defer cancel()
 		c.SetRequest(request.WithContext(ctx))
+		defer c.SetRequest(request) // whoever looks at its context later asks whether the client is there
 		return serve(s, c, who)
 	}
 }

@@ -73,6 +73,9 @@ func TestNobodyWithoutAKey(t *testing.T) {
 		} {
 			answer, body := u.do(r.method, path, "", "Authorization", header)
 			challenge := answer.Header.Get("WWW-Authenticate")
+			if (header == "") == strings.Contains(challenge, "error=") {
+				t.Errorf("%q is challenged with %s", header, challenge)
+			}
 			if answer.StatusCode != 401 || !strings.Contains(body, told) || !strings.HasPrefix(challenge, `Bearer realm="cupline"`) {
 				t.Errorf("%s %s with %q: %d %s %s", r.method, path, header, answer.StatusCode, body, challenge)
 			}

@@ -168,8 +168,9 @@ func (s *socket) settle(f frame, now time.Duration) {
 	if f.Response.ID != nil {
 		responseID = *f.Response.ID
 	}
-	s.book.settle(id, responseID, reason, f.Source == push.SourceMailbox, now)
+	// Before it is settled: that may be what the run's end waits for, and the last ack has to cover it.
 	s.last.Store(f.Seq)
+	s.book.settle(id, responseID, reason, f.Source == push.SourceMailbox, now)
 	select {
 	case s.news <- struct{}{}:
 	default:

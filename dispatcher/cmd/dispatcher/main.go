@@ -27,6 +27,7 @@ func main() {
 
 func run(args, environ []string, out, logs io.Writer) error {
 	flags := flag.NewFlagSet("dispatcher", flag.ContinueOnError)
+	flags.SetOutput(logs)
 	// A flag wins over the variable of the same meaning: settings.Load takes the last of a name.
 	for name, variable := range map[string]string{
 		"roles": "CUPLINE_ROLES", "lanes": "CUPLINE_LANES", "concurrency": "CUPLINE_CONCURRENCY",

@@ -56,6 +56,7 @@ func New(ctx context.Context, cfg Settings, log *zap.Logger, level zap.AtomicLev
 	// Each part registers its teardown behind those that it needs.
 	for _, build := range []func(context.Context) error{a.database, a.broker, a.record, a.work} {
 		if err := build(ctx); err != nil {
+			a.close()
 			return nil, err
 		}
 	}
@@ -74,6 +75,15 @@ func (a *App) Run(ctx context.Context) error { return a.group.Run(ctx) }
 
 // Addr is host:port of the internal port, once Run has started it; empty before.
 func (a *App) Addr() string { return a.server.Addr() }
+
+// close gives up what a process that cannot be put together has opened.
+func (a *App) close() {
+	for _, pool := range []*postgres.Pool{a.pool, a.ledgerPool} {
+		if pool != nil {
+			pool.Close()
+		}
+	}
+}
 
 // database opens what is kept in Postgres. The ledger has a pool of its own, so that
 // nothing else keeps a claim waiting for a connection.
@@ -96,7 +106,6 @@ func (a *App) database(ctx context.Context) error {
 		return err
 	}
 	if a.ledgerPool, err = open("cupline-dispatcher-ledger", int32(a.cfg.LedgerConnections)); err != nil {
-		a.pool.Close()
 		return err
 	}
 	a.clock = postgres.NewClock(a.pool, a.log)
@@ -134,6 +143,9 @@ func (a *App) broker(context.Context) error {
 	a.ways.declare(a.publishing, "publish", func(context.Context) (topology.Topology, error) { return back, nil })
 	a.publisher = broker.NewPublisher(a.publishing, broker.PublisherConfig{Name: "publish outcomes and letters"})
 	a.sender = feed.NewSender(a.publishing, a.publisher, back, a.log, a.feeds)
+	a.consuming.OnUp("know the database's clock", func(ctx context.Context, _ *broker.Session) error {
+		return measured(ctx, a.clock)
+	})
 	a.ways.declare(a.consuming, "consume", func(ctx context.Context) (topology.Topology, error) {
 		if !a.cfg.has(RoleWork) {
 			return topology.Dead(), nil

@@ -3,12 +3,12 @@ package app
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"github.com/cupline/cupline/chassis/broker"
+	"github.com/cupline/cupline/chassis/postgres"
 	"github.com/cupline/cupline/schema/topology"
 	"github.com/cupline/cupline/store/registry"
 )
@@ -47,28 +47,29 @@ func (w *ways) declare(link *broker.Link, name string, want func(ctx context.Con
 	})
 }
 
-// lanesPause is how often the registry is asked for a lane that it cannot tell yet.
-const lanesPause = time.Second
-
-// lanes returns the topology of the named lanes, as operators configured them. It waits,
-// within ctx, for a database that is away: without it no command could be claimed anyway.
+// lanes returns the topology of the named lanes, as operators configured them. With the
+// database away it fails, and so does the link's step: no command could be claimed anyway,
+// and readiness then says what is missing. Once known, the cache keeps them.
 func lanes(ctx context.Context, cache *registry.Cache, names []string) (topology.Topology, error) {
-	configured := make([]topology.Lane, 0, len(names))
-	for _, name := range names {
-		for {
-			lane, err := cache.Lane(ctx, name)
-			if err == nil {
-				configured = append(configured, lane)
-				break
-			}
-			timer := time.NewTimer(lanesPause)
-			select {
-			case <-timer.C:
-			case <-ctx.Done():
-				timer.Stop()
-				return topology.Topology{}, fmt.Errorf("find the settings of lane %s: %w", name, err)
-			}
+	configured := make([]topology.Lane, len(names))
+	for i, name := range names {
+		lane, err := cache.Lane(ctx, name)
+		if err != nil {
+			return topology.Topology{}, fmt.Errorf("find the settings of the lane: %w", err)
 		}
+		configured[i] = lane
 	}
 	return topology.Commands(configured...), nil
+}
+
+// measured fails unless the database's clock is known: before that, whether another worker
+// may still be alive would be a guess by this machine's clock.
+func measured(ctx context.Context, clock *postgres.Clock) error {
+	if _, known := clock.Offset(); known {
+		return nil
+	}
+	if err := clock.Measure(ctx); err != nil {
+		return fmt.Errorf("measure the database's clock: %w", err)
+	}
+	return nil
 }

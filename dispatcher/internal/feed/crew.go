@@ -18,9 +18,9 @@ var errStopping = errors.New("the dispatcher is stopping")
 // The contexts are kept, against the rule, because they are the lifetime of this value;
 // a delivery's own context would end a running call with its link.
 type crew struct {
-	waiting     context.Context
+	waiting     context.Context //nolint:containedctx // see above
 	stopWaiting context.CancelCauseFunc
-	all         context.Context
+	all         context.Context //nolint:containedctx // see above
 	stopAll     context.CancelCauseFunc
 
 	mu     sync.Mutex // guards closed, and adding to group against its Wait

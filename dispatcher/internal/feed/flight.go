@@ -21,9 +21,10 @@ type flight struct {
 	message message.Message // as first delivered
 
 	// Guarded by Work.mu: the deliveries that are not lost, each with what stops the watch
-	// for its loss; and the end of what is waited for while there is one.
+	// for its loss; and the end of what is waited for while there is one, which is kept
+	// because another delivery may renew it.
 	deliveries map[*broker.Delivery]func() bool
-	waiting    context.Context
+	waiting    context.Context //nolint:containedctx // see above
 	land       context.CancelCauseFunc
 }
 

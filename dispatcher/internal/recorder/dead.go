@@ -21,7 +21,7 @@ type dead struct {
 	message *message.Message
 	// malformed is why it is no whole command; nil when it is one.
 	malformed error
-	// key finds its ledger row; the zero value when the message does not name a command.
+	// key would find its ledger row; the zero value when the message does not name a command.
 	key ledger.Key
 	// parked is set once the database has refused the letter: only the decision is left.
 	parked bool
@@ -43,6 +43,16 @@ func read(m *message.Message) *dead {
 		d.key = claims.Key(c)
 	}
 	return d
+}
+
+// row is the key of the ledger row to look at; the zero value when there is none to look
+// for. A command of a lane without a ledger has none, even where another command of its
+// client and id has.
+func (d *dead) row() ledger.Key {
+	if d.command.Unledgered {
+		return ledger.Key{}
+	}
+	return d.key
 }
 
 // named reports whether the message names a command, well-formed or not.

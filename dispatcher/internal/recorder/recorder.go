@@ -73,7 +73,7 @@ func (r *Recorder) Settle(ctx context.Context, m *message.Message) (*envelope.Ou
 func (r *Recorder) settle(ctx context.Context, d *dead) (last resolution, settled deadletter.Settled, err error) {
 	pause := firstPause
 	for {
-		settled, err = r.store.Settle(ctx, d.key, func(row *ledger.Row) deadletter.Resolution {
+		settled, err = r.store.Settle(ctx, d.row(), func(row *ledger.Row) deadletter.Resolution {
 			last = d.resolve(row, r.clock.Now())
 			return last.Resolution
 		})

@@ -211,12 +211,12 @@ func TestNoLetterEverLies(t *testing.T) {
 					for _, now := range []time.Time{start, lost} {
 						m := buried(c, envelope.Verdict{Reason: reason, Claim: claim})
 						d, r := read(&m), rowOf(c)
-						if !d.named() {
+						if d.row().Tenant == "" {
 							r = nil // nothing to look for a row by
 						}
 						got := d.resolve(r, now)
 						if problem := lie(d, r, now, got); problem != "" {
-							t.Errorf("%s letter with reason %q (claim %t), row %s, lost %t: %s", commandName, reason, claim != uuid.Nil, rowName, now == lost, problem)
+							t.Errorf("%s letter with reason %q (claim %t), row %s, lost %t: %s", commandName, reason, claim != uuid.Nil, rowName, now.Equal(lost), problem)
 						}
 					}
 				}

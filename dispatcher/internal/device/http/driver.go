@@ -100,7 +100,7 @@ func (d *Driver) Execute(ctx context.Context, c *dispatch.Call) (jsonrpc.Respons
 			return jsonrpc.Response{}, dispatch.TooLate()
 		}
 		try := attempt{left: c.Left}
-		response, err := d.post(try.trace(ctx), address, c.Request)
+		response, err := d.post(try.trace(ctx), address, c.Request) //nolint:bodyclose // read closes it
 		switch {
 		case err == nil:
 			return read(response, c)

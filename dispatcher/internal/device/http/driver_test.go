@@ -30,7 +30,7 @@ func loopback(t testing.TB) *Driver {
 		t.Fatal(err)
 	}
 	d := New(networks)
-	t.Cleanup(d.Close)
+	t.Cleanup(d.client.Transport.(*http.Transport).CloseIdleConnections)
 	return d
 }
 

@@ -51,6 +51,36 @@ func TestOneConnectionServesManyCalls(t *testing.T) {
 	}
 }
 
+// looking is a transport that looks at a request before it goes.
+type looking struct {
+	http.RoundTripper
+	look func(*http.Request)
+}
+
+func (l looking) RoundTrip(r *http.Request) (*http.Response, error) {
+	l.look(r)
+	return l.RoundTripper.RoundTrip(r)
+}
+
+// TestRequestIsNotReplayable holds it to what net/http looks at (Request.isReplayable, and
+// its rewinding of bodies).
+func TestRequestIsNotReplayable(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, answer) }))
+	defer server.Close()
+	d := loopback(t)
+	looked := false
+	d.client.Transport = looking{d.client.Transport, func(r *http.Request) {
+		looked = true
+		if r.GetBody != nil || r.Body == nil || r.Header["Idempotency-Key"] != nil || r.Header["X-Idempotency-Key"] != nil {
+			t.Errorf("net/http may send it again: %+v", r)
+		}
+	}}
+	if _, err := d.Execute(t.Context(), call(target(server.URL))); err != nil || !looked {
+		t.Errorf("%v", err)
+	}
+}
+
 // TestNothingIsSentTwice kills each kept connection as soon as a request has arrived on
 // it. net/http would send a replayable request again; this one must end as no_answer.
 func TestNothingIsSentTwice(t *testing.T) {
@@ -221,7 +251,7 @@ func TestNotHTTP(t *testing.T) {
 		if err != nil {
 			return
 		}
-		defer conn.Close()
+		defer func() { _ = conn.Close() }()
 		if _, err := bufio.NewReader(conn).ReadString('\n'); err == nil {
 			_, _ = io.WriteString(conn, "220 mail.example ESMTP\r\n")
 		}

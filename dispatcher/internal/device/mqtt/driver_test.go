@@ -158,7 +158,9 @@ func TestWhatIsSent(t *testing.T) {
 	}()
 	m := b.broker.Get(t, "tap")
 	cancel()
-	<-ended
+	if err := <-ended; err == nil {
+		t.Error("a call that nobody answered has an answer")
+	}
 	qos, isInt8 := m.Headers["x-mqtt-publish-qos"].(int8)
 	if m.Key != device.CommandsKey("acme", "lamp-1", "worker-1") || !isInt8 || qos != 0 || !m.Transient ||
 		m.Expiration <= 0 || m.Expiration > time.Minute || string(m.Body) != string(call("0190-1", 0).Request) {
@@ -202,6 +204,62 @@ func TestCallOutlivesItsLinks(t *testing.T) {
 	}
 	if n := lamp.Requests(); n != 1 {
 		t.Errorf("the device got %d requests", n)
+	}
+}
+
+// TestDeviceThatRebootsBeforeItsAck loses its connection as soon as a request arrives, and
+// comes back to the session in which it would be sent again at QoS 1.
+func TestDeviceThatRebootsBeforeItsAck(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "worker-1")
+	way := b.broker.MQTTProxy(t)
+	lamp := mqtttest.NewKept(t, b.broker, way.Addr(), "acme", "lamp-1")
+	arrived := make(chan struct{})
+	lamp.Behave(func([]byte, func([]byte)) {
+		way.Cut()
+		close(arrived)
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		_, err := b.driver.Execute(ctx, call("0190-1", time.Minute))
+		ended <- err
+	}()
+	<-arrived
+	rebooted := mqtttest.NewKept(t, b.broker, way.Addr(), "acme", "lamp-1")
+	rebooted.Behave(func(_ []byte, answer func([]byte)) { answer(result("0190-2")) })
+	if _, err := b.driver.Execute(t.Context(), call("0190-2", 15*time.Second)); err != nil {
+		t.Error(err)
+	}
+	cancel()
+	if err := <-ended; err == nil {
+		t.Error("the first call has an answer")
+	}
+	if first, second := lamp.Requests(), rebooted.Requests(); first != 1 || second != 1 {
+		t.Errorf("%d requests arrived before the reboot and %d after it, want one each", first, second)
+	}
+}
+
+// TestAnswerWithoutItsQueueIsLost: the queue goes with its link, and nothing keeps what
+// comes meanwhile. The call ends honestly.
+func TestAnswerWithoutItsQueueIsLost(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "worker-1")
+	lamp := mqtttest.New(t, b.broker, "acme", "lamp-1")
+	lamp.Behave(func(_ []byte, answer func([]byte)) {
+		b.answers.Refuse()
+		brokertest.Eventually(t, "the queue is gone", func() bool {
+			return !b.broker.QueueExists(t, topology.AnswersQueue("worker-1"))
+		})
+		answer(result("0190-1"))
+		b.answers.Heal()
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+	_, err := b.driver.Execute(ctx, call("0190-1", 3*time.Second))
+	var failure *dispatch.Failure
+	if !errors.As(err, &failure) || failure.Reason != outcome.NoAnswer {
+		t.Errorf("%v, want no_answer", err)
 	}
 }
 

@@ -26,21 +26,33 @@ type Device struct {
 	work      sync.WaitGroup
 }
 
-// New connects a device to the broker and subscribes it at QoS 0. It answers nothing
-// until it is told how to behave.
+// New connects a device to the broker and subscribes it at QoS 0, for this session only.
+// It answers nothing until it is told how to behave.
 func New(t testing.TB, b *brokertest.Broker, tenant, name string) *Device {
+	t.Helper()
+	return connect(t, b, b.MQTTAddr(), tenant, name, 0)
+}
+
+// NewKept connects a device at addr whose subscription is at QoS 1 and outlives its
+// connection: the broker keeps what it has not acknowledged.
+func NewKept(t testing.TB, b *brokertest.Broker, addr, tenant, name string) *Device {
+	t.Helper()
+	return connect(t, b, addr, tenant, name, 1)
+}
+
+func connect(t testing.TB, b *brokertest.Broker, addr, tenant, name string, qos byte) *Device {
 	t.Helper()
 	d := &Device{filter: device.CommandsFilter(tenant, name)}
 	d.Behave(func([]byte, func([]byte)) {})
 	user, password := b.MQTTLogin()
 	d.client = paho.NewClient(paho.NewClientOptions().
-		AddBroker("tcp://" + b.MQTTAddr()).
+		AddBroker("tcp://" + addr).
 		SetClientID(b.Vhost() + "/" + device.Login(tenant, name)). // the broker's client ids know no virtual host
 		SetUsername(user).SetPassword(password).
-		SetOrderMatters(false).SetAutoReconnect(false).SetCleanSession(true).SetConnectTimeout(limit))
+		SetOrderMatters(false).SetAutoReconnect(false).SetCleanSession(qos == 0).SetConnectTimeout(limit))
 	d.wait(t, "connect", d.client.Connect())
 	t.Cleanup(d.Leave)
-	d.wait(t, "subscribe", d.client.Subscribe(d.filter, 0, d.receive))
+	d.wait(t, "subscribe", d.client.Subscribe(d.filter, qos, d.receive))
 	return d
 }
 

@@ -287,6 +287,17 @@ func TestGarbageIsParkedOnceForEachMessage(t *testing.T) {
 	}
 }
 
+// TestUnledgeredCommandHasNoRow, not even one that its client's id has on another lane.
+func TestUnledgeredCommandHasNoRow(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	if _, err := r.ledger.Claim(t.Context(), dispatchtest.Read(t, dispatchtest.Envelope(dispatchtest.SetRelay)), uuid.New()); err != nil {
+		t.Fatal(err)
+	}
+	c := dispatchtest.Envelope(dispatchtest.SetRelay, func(c *envelope.Command) { c.Unledgered, c.Device = true, "meter" })
+	says(t, r.settle(t, bury(c, envelope.Verdict{Reason: outcome.Expired})), outcome.Expired, outcome.Maybe)
+}
+
 func TestRepeatedPostIsToldWhatTheFirstCameTo(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
