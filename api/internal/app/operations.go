@@ -22,7 +22,7 @@ func (a *App) operations() error {
 	}
 	a.letters = deadletter.New(a.pool)
 	a.desk = ops.New(ops.Config{
-		Letters: a.letters, Registry: finder{a.cache}, Publisher: publisher{a.publisher}, Clock: a.clock, Log: a.log,
+		Letters: a.letters, Registry: finder{a.cache}, Publisher: publisher{a.publisher}, Clock: a.clock, Ready: a.link.Ready, Log: a.log,
 	})
 	resumer := ops.NewResumer(a.desk)
 	a.group.Add("queues", nil, func(context.Context) error {

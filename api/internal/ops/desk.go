@@ -41,7 +41,9 @@ type Config struct {
 	Registry  intake.Registry
 	Publisher Publisher
 	Clock     intake.Clock
-	Log       *zap.Logger
+	// Ready is nil while the broker can be reached: nothing is taken up before.
+	Ready func() error
+	Log   *zap.Logger
 }
 
 // Desk acts on dead letters. It is safe for concurrent use.

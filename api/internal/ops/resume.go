@@ -58,8 +58,11 @@ func (r *Resumer) Stop(ctx context.Context) error {
 	}
 }
 
-// Resume takes up what nobody holds, and tries each once.
+// Resume takes up what nobody holds, and tries each once. Without a broker it does nothing.
 func (d *Desk) Resume(ctx context.Context) error {
+	if d.cfg.Ready() != nil {
+		return nil
+	}
 	for {
 		found, err := d.cfg.Letters.TakeUp(ctx, resumeBatch)
 		if err != nil {
