@@ -43,14 +43,23 @@ func (w *world) bury(change func(*deadletter.Letter)) string {
 
 const why = `{"reason":"the lamp has power again","actor":"ann"}`
 
-// letterOf is a letter as the API tells it whole.
-func (w *world) letterOf(id string) (l struct {
-	State, Payload_Encoding, Redriven_As, Changed_By, Changed_Why, Command_ID, Group string
-	Redrive_Number                                                                   int
-	Payload, Told                                                                    json.RawMessage
-	Events                                                                           []struct{ Event, Actor, Detail string }
-	Related                                                                          []struct{ Letter_ID string }
-}) {
+// told is a letter as the API tells it whole.
+type told struct {
+	State, Group    string
+	PayloadEncoding string `json:"payload_encoding"`
+	RedrivenAs      string `json:"redriven_as"`
+	ChangedBy       string `json:"changed_by"`
+	ChangedWhy      string `json:"changed_why"`
+	CommandID       string `json:"command_id"`
+	RedriveNumber   int    `json:"redrive_number"`
+	Payload, Told   json.RawMessage
+	Events          []struct{ Event, Actor, Detail string }
+	Related         []struct {
+		LetterID string `json:"letter_id"`
+	}
+}
+
+func (w *world) letterOf(id string) (l told) {
 	w.t.Helper()
 	a := w.do("GET", "/v1/dead-letters/"+id, "")
 	w.expect(a, 200, "")
@@ -82,7 +91,7 @@ func redriveOne(t *testing.T, w *world) {
 	m := w.broker.Get(t, topology.WorkQueue(lane))
 	command, err := envelope.ParseCommand(&m)
 	l := w.letterOf(id)
-	if err != nil || command.ID.String() != l.Redriven_As || command.Redrive != 1 || command.RedriveOf.String() != l.Command_ID ||
+	if err != nil || command.ID.String() != l.RedrivenAs || command.Redrive != 1 || command.RedriveOf.String() != l.CommandID ||
 		command.Client != "shop" || command.Trace.Parent != "00-a-b-01" || string(command.Body) != string(l.Payload) || command.Timeout != 5*time.Second {
 		t.Errorf("published %+v, %v for %+v", command, err, l)
 	}
@@ -92,7 +101,7 @@ func redriveOne(t *testing.T, w *world) {
 	if m.Headers["x-death"] != nil {
 		t.Errorf("x-death came along: %v", m.Headers)
 	}
-	if l.State != "redriven" || !strings.HasPrefix(l.Changed_By, "ann (key ") || l.Changed_Why != "the lamp has power again" || l.Redrive_Number != 1 || l.Payload_Encoding != "json" {
+	if l.State != "redriven" || !strings.HasPrefix(l.ChangedBy, "ann (key ") || l.ChangedWhy != "the lamp has power again" || l.RedriveNumber != 1 || l.PayloadEncoding != "json" {
 		t.Errorf("letter %+v", l)
 	}
 	var steps []string
@@ -106,17 +115,17 @@ func redriveOne(t *testing.T, w *world) {
 	w.expect(w.do("POST", "/v1/dead-letters/"+id+"/discard", why), 409, "letter_state")
 	a = w.do("GET", "/v1/audit?action=redrive&device="+lane, "")
 	w.expect(a, 200, "")
-	if !strings.Contains(a.body, "the lamp has power again; as command "+l.Redriven_As+", redrive 1") || !strings.Contains(a.body, `"id":"c-1"`) {
+	if !strings.Contains(a.body, "the lamp has power again; as command "+l.RedrivenAs+", redrive 1") || !strings.Contains(a.body, `"id":"c-1"`) {
 		t.Errorf("audit %v", a)
 	}
 	// What it died of again is linked to it.
 	again := w.bury(func(n *deadletter.Letter) {
-		n.CommandID, n.RedriveOf, n.Redrive = uuid.MustParse(l.Redriven_As), uuid.MustParse(l.Command_ID), 1
+		n.CommandID, n.RedriveOf, n.Redrive = uuid.MustParse(l.RedrivenAs), uuid.MustParse(l.CommandID), 1
 	})
-	if r := w.letterOf(id).Related; len(r) != 1 || r[0].Letter_ID != again {
+	if r := w.letterOf(id).Related; len(r) != 1 || r[0].LetterID != again {
 		t.Errorf("related %v", r)
 	}
-	w.expect(w.do("GET", "/v1/commands/"+l.Redriven_As+"/history", ""), 200, "")
+	w.expect(w.do("GET", "/v1/commands/"+l.RedrivenAs+"/history", ""), 200, "")
 	w.expect(w.do("GET", "/v1/commands/"+uuid.NewString()+"/history", ""), 404, "unknown_command")
 }
 
@@ -165,7 +174,7 @@ func refusals(t *testing.T, w *world) {
 		return w.post(lane, `{"jsonrpc":"2.0","method":"host.info"}`).status == 503
 	})
 	w.expect(w.do("POST", "/v1/dead-letters/"+full+"/redrive", why), 503, "queue_full")
-	if l := w.letterOf(full); l.State != "open" || l.Redriven_As != "" {
+	if l := w.letterOf(full); l.State != "open" || l.RedrivenAs != "" {
 		t.Errorf("letter %+v", l)
 	}
 }
@@ -175,7 +184,7 @@ func discardOne(t *testing.T, w *world) {
 	a := w.do("POST", "/v1/dead-letters/"+id+"/discard", `{"reason":"no longer wanted"}`)
 	w.expect(a, 200, "")
 	l := w.letterOf(id)
-	if l.State != "discarded" || !strings.HasPrefix(l.Changed_By, "key ") || l.Payload_Encoding != "hex" || string(l.Payload) != `"ff00"` || !strings.Contains(string(l.Told), "-32011") {
+	if l.State != "discarded" || !strings.HasPrefix(l.ChangedBy, "key ") || l.PayloadEncoding != "hex" || string(l.Payload) != `"ff00"` || !strings.Contains(string(l.Told), "-32011") {
 		t.Errorf("%+v", l)
 	}
 }
@@ -215,13 +224,15 @@ func filters(t *testing.T, w *world) {
 		a := w.do("GET", path+after, "")
 		w.expect(a, 200, "")
 		var page struct {
-			Letters []struct{ Letter_ID, Group string }
-			Counts  map[string]int
-			Next    string
+			Letters []struct {
+				LetterID string `json:"letter_id"`
+			}
+			Counts map[string]int
+			Next   string
 		}
 		w.into(a, &page)
 		for _, l := range page.Letters {
-			seen[l.Letter_ID] = true
+			seen[l.LetterID] = true
 		}
 		if page.Counts["open"] != 5 {
 			t.Errorf("counts %v", page.Counts)
@@ -235,19 +246,19 @@ func filters(t *testing.T, w *world) {
 		t.Errorf("%d letters on all pages", len(seen))
 	}
 	a := w.do("GET", "/v1/dead-letters/groups?device=find-me", "")
-	var told struct {
+	var causes struct {
 		Groups []struct {
-			Cause      string
-			Count      int
-			Per_Minute float64
+			Cause     string
+			Count     int
+			PerMinute float64 `json:"per_minute"`
 		}
 	}
-	w.into(a, &told)
-	if len(told.Groups) != 1 || told.Groups[0].Count != 5 || told.Groups[0].Cause != "attempt #" || told.Groups[0].Per_Minute != 1 {
+	w.into(a, &causes)
+	if len(causes.Groups) != 1 || causes.Groups[0].Count != 5 || causes.Groups[0].Cause != "attempt #" || causes.Groups[0].PerMinute != 1 {
 		t.Errorf("groups %v", a)
 	}
 	for query, field := range map[string]string{
-		"divice=x": "divice", "state=dead": "state", "from=yesterday": "from", "command_id=1": "command_id", "sort=size": "sort", "after=x": "after",
+		"devices=x": "devices", "state=dead": "state", "from=yesterday": "from", "command_id=1": "command_id", "sort=size": "sort", "after=x": "after",
 		"limit=0": "limit", "counts=maybe": "counts", "device=a&device=b": "device", "group=%00": "group", "text=%00": "text",
 	} {
 		a := w.do("GET", "/v1/dead-letters?"+query, "")
