@@ -25,11 +25,13 @@ func (a *App) operations() error {
 		Letters: a.letters, Registry: finder{a.cache}, Publisher: publisher{a.publisher}, Clock: a.clock, Ready: a.link.Ready, Log: a.log,
 	})
 	resumer := ops.NewResumer(a.desk)
+	runner := ops.NewRunner(a.desk, a.letters)
 	a.group.Add("queues", nil, func(context.Context) error {
 		a.queues.Close()
 		return nil
 	})
 	a.group.Add("redrives", resumer.Start, resumer.Stop)
+	a.group.Add("jobs", runner.Start, runner.Stop)
 	return nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/cupline/cupline/api/internal/auth"
 	"github.com/cupline/cupline/api/internal/problem"
 	"github.com/cupline/cupline/store/audit"
+	"github.com/cupline/cupline/store/deadletter"
 )
 
 // operatorRoutes are those of the operators' desk.
@@ -22,6 +23,13 @@ func operatorRoutes() []route {
 		{http.MethodGet, "/v1/dead-letters/:letter_id", auth.OpsRead, stored((*Server).getLetter)},
 		{http.MethodPost, "/v1/dead-letters/:letter_id/redrive", auth.OpsWrite, stored((*Server).redriveLetter)},
 		{http.MethodPost, "/v1/dead-letters/:letter_id/discard", auth.OpsWrite, stored((*Server).discardLetter)},
+		{http.MethodPost, "/v1/dead-letter-jobs", auth.OpsWrite, stored((*Server).createJob)},
+		{http.MethodGet, "/v1/dead-letter-jobs/:job_id", auth.OpsRead, stored((*Server).getJob)},
+		{http.MethodGet, "/v1/dead-letter-jobs/:job_id/items", auth.OpsRead, stored((*Server).listJobItems)},
+		{http.MethodPost, "/v1/dead-letter-jobs/:job_id/pause", auth.OpsWrite, stored(changeJob(deadletter.JobPaused, deadletter.JobRunning))},
+		{http.MethodPost, "/v1/dead-letter-jobs/:job_id/resume", auth.OpsWrite, stored(changeJob(deadletter.JobRunning, deadletter.JobPaused))},
+		{http.MethodPost, "/v1/dead-letter-jobs/:job_id/cancel", auth.OpsWrite,
+			stored(changeJob(deadletter.JobCancelled, deadletter.JobRunning, deadletter.JobPaused))},
 		{http.MethodGet, "/v1/commands/:command_id/history", auth.OpsRead, stored((*Server).getHistory)},
 		{http.MethodGet, "/v1/audit", auth.OpsRead, stored((*Server).listAudit)},
 		{http.MethodGet, "/v1/queues", auth.OpsPlatform, (*Server).listQueues},

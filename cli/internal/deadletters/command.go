@@ -24,7 +24,7 @@ func Command(c *console.Console) *cobra.Command {
 		Use: "dead-letters", Aliases: []string{"dead-letter", "dl"}, Args: cobra.NoArgs,
 		Short: "See what died and why; send it again, or let it go",
 	}
-	cmd.AddCommand(list(c), groups(c), show(c), redrive(c), discard(c), export(c))
+	cmd.AddCommand(list(c), groups(c), show(c), redrive(c), discard(c), export(c), jobs(c))
 	return cmd
 }
 
@@ -193,20 +193,25 @@ func groups(c *console.Console) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var rows [][]string
-			for _, g := range found {
-				rows = append(rows, []string{
-					g.Group, strconv.FormatInt(g.Count, 10), strconv.FormatInt(g.Open, 10), strconv.FormatInt(g.Maybe, 10),
-					strconv.FormatFloat(g.PerMinute, 'f', 1, 64), console.Time(g.FirstAt), console.Time(g.LastAt), g.Reason, g.DeviceType, g.Method, g.Cause,
-				})
-			}
 			return c.Result(found, func(w *strings.Builder) {
-				console.Table(w, "group count open maybe per-minute first last reason type method cause", rows)
+				console.Table(w, groupHeader, groupRows(found))
 			})
 		},
 	}
 	o.add(cmd)
 	return cmd
+}
+
+const groupHeader = "group count open maybe per-minute first last reason type method cause"
+
+func groupRows(groups []cupline.LetterGroup) (rows [][]string) {
+	for _, g := range groups {
+		rows = append(rows, []string{
+			g.Group, strconv.FormatInt(g.Count, 10), strconv.FormatInt(g.Open, 10), strconv.FormatInt(g.Maybe, 10),
+			strconv.FormatFloat(g.PerMinute, 'f', 1, 64), console.Time(g.FirstAt), console.Time(g.LastAt), g.Reason, g.DeviceType, g.Method, g.Cause,
+		})
+	}
+	return rows
 }
 
 func export(c *console.Console) *cobra.Command {

@@ -2,6 +2,7 @@ package root_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -120,6 +121,56 @@ func TestShowGroupsHistoryAuditQueues(t *testing.T) {
 		}
 		if e := execute(t.Context(), on(p), "", append(strings.Fields(c.args), "-o", "json")...); e.code != exit.OK || !strings.HasPrefix(e.out, "{") && !strings.HasPrefix(e.out, "[") {
 			t.Errorf("%s as JSON ends with %+v", c.args, e)
+		}
+	}
+}
+
+func TestJobs(t *testing.T) {
+	t.Parallel()
+	p := cuplinetest.New(t)
+	state := func(state string, waiting int) string {
+		return fmt.Sprintf(`{"job_id":"j-1","kind":"redrive","state":%q,"total":4,"waiting":%d,"results":{"redriven":%d}}`, state, waiting, 4-waiting)
+	}
+	p.Handle("POST /v1/dead-letter-jobs", func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if r.URL.Query().Get("tenant") != "acme" || !strings.HasPrefix(string(body), `{"kind":"redrive","filter":{"device":"lamp-1"},"reason":`) {
+			t.Errorf("posted %s to %s", body, r.URL)
+		}
+		if strings.Contains(string(body), `"dry_run":true`) {
+			_, _ = io.WriteString(w, `{"dry_run":true,"letters":4,"maybe":1,"older_than_a_day":2,"groups":[]}`)
+			return
+		}
+		_, _ = io.WriteString(w, state("running", 4))
+	})
+	var asked atomic.Int32
+	p.Handle("GET /v1/dead-letter-jobs/{job}", func(w http.ResponseWriter, _ *http.Request) {
+		if asked.Add(1) == 1 {
+			_, _ = io.WriteString(w, state("running", 2))
+			return
+		}
+		_, _ = io.WriteString(w, state("done", 0))
+	})
+	p.Handle("POST /v1/dead-letter-jobs/{job}/pause", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, state("paused", 1)) })
+	p.Handle("GET /v1/dead-letter-jobs/{job}/items", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"items":[{"position":1,"letter_id":"l-1","result":"skipped","detail":"device_gone: x"}]}`)
+	})
+	start := "dead-letters job start redrive --device lamp-1 --tenant acme"
+	for args, said := range map[string]string{
+		start + " --dry-run":                        "would redrive 4 letters; 1 may have been executed, 2 died more than a day ago",
+		start + " --why back":                       "job j-1 (redrive) is running: 0 of 4 letters done, 0 redriven",
+		"dead-letters job pause j-1 --reason lunch": "is paused: 3 of 4",
+		"dead-letters job items j-1":                "skipped  device_gone: x",
+		start + " --why back --wait":                "is done: 4 of 4 letters done, 4 redriven",
+	} {
+		if e := execute(t.Context(), on(p), "", strings.Fields(args)...); e.code != exit.OK || !strings.Contains(e.out, said) {
+			t.Errorf("%s: %+v", args, e)
+		} else if strings.HasSuffix(args, "--wait") && !strings.Contains(e.errs, "2 of 4") {
+			t.Errorf("no progress: %+v", e)
+		}
+	}
+	for _, args := range []string{"dead-letters job start redrive --why x", "dead-letters job start purge --device d --why x", start} {
+		if e := execute(t.Context(), on(p), "", strings.Fields(args)...); e.code != exit.Usage {
+			t.Errorf("%s: %+v", args, e)
 		}
 	}
 }
