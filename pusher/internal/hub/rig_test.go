@@ -97,6 +97,9 @@ type rig struct {
 	table *table
 	cfg   session.Config
 
+	waiting int64 // in each mailbox
+	failing bool  // mailboxes cannot be read
+
 	mu       sync.Mutex
 	reads    []*Place
 	released []string
@@ -147,7 +150,10 @@ func (r *rig) Read(p *Place) {
 	r.mu.Lock()
 	r.reads = append(r.reads, p)
 	r.mu.Unlock()
-	if ask, ok := p.NextRead(); ok {
+	switch ask, ok := p.NextRead(); {
+	case ok && r.failing:
+		p.ReadFailed()
+	case ok:
 		p.Filled(ask, nil, 0)
 	}
 }
@@ -159,7 +165,7 @@ func (r *rig) Release(_ Key, id string) {
 func (r *rig) Verify(_ context.Context, token string) (session.Principal, error) {
 	return session.Principal{Tenant: "t", Client: token, KeyID: "key of " + token}, nil
 }
-func (r *rig) Counts(context.Context, string, string) (int64, int64, error) { return 0, 0, nil }
+func (r *rig) Counts(context.Context, string, string) (int64, int64, error) { return r.waiting, 0, nil }
 func (r *rig) Acked(*session.Item)                                          {}
 func (r *rig) Sessions(int)                                                 {}
 func (r *rig) Bound(int, time.Duration)                                     {}
@@ -233,10 +239,12 @@ func (l *line) closes(t testing.TB, code push.CloseCode) {
 // parcel is a delivery that tells its verdict.
 type parcel struct{ verdict chan string }
 
-func (p *parcel) Acked(*session.Item, bool)                    { p.verdict <- "acked" }
-func (p *parcel) Covered(*session.Item)                        { p.verdict <- "covered" }
-func (p *parcel) Refused(_ *session.Item, cause session.Cause) { p.verdict <- string(cause) }
-func (p *parcel) Lost() bool                                   { return false }
+func (p *parcel) Settle(_ *session.Item, v session.Verdict) {
+	if v.Kind == session.Refused {
+		p.verdict <- string(v.Cause)
+	}
+}
+func (p *parcel) Lost() bool { return false }
 
 // deliver hands the hub an outcome and returns its delivery.
 func (r *rig) deliver(client string, n byte) *parcel {
@@ -263,10 +271,29 @@ func (p *parcel) is(t testing.TB, want string) {
 // eventually waits for what no signal tells of.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); {
+	poll := time.NewTicker(time.Millisecond)
+	defer poll.Stop()
+	for deadline := time.Now().Add(10 * time.Second); !ok(); <-poll.C {
 		if time.Now().After(deadline) {
 			t.Fatalf("never: %s", what)
 		}
-		time.Sleep(time.Millisecond)
 	}
+}
+
+// mark is a deadline on the hub's wheel.
+type mark struct {
+	wheel.Timer
+	come chan struct{}
+}
+
+func (m *mark) Fire(time.Time) time.Time {
+	close(m.come)
+	return time.Time{}
+}
+
+// passes waits until the hub's wheel has seen so much time go by, and fired what was due.
+func (r *rig) passes(d time.Duration) {
+	m := &mark{come: make(chan struct{})}
+	r.Hub.cfg.Wheel.Set(&m.Timer, m, time.Now().Add(d))
+	<-m.come
 }
