@@ -103,11 +103,6 @@ func (t *Trail) List(ctx context.Context, tenant string, from time.Time, limit i
 	if err != nil {
 		return nil, store.Fault("read the audit trail", err)
 	}
-	entries, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (e Entry, err error) {
-		err = row.Scan(&e.Tenant, &e.At, &e.Seq, &e.Stage, &e.Action, &e.Actor, &e.Reason, &e.Client, &e.ID,
-			(*zeronull.UUID)(&e.CommandID), &e.Device, &e.Method, &e.Lane, &e.Detail)
-		e.At = e.At.UTC()
-		return e, err
-	})
+	entries, err := pgx.CollectRows(rows, scan)
 	return entries, store.Fault("read the audit trail", err)
 }

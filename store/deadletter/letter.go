@@ -52,4 +52,21 @@ type Letter struct {
 	Digest [32]byte
 	// DiedAt in database time; zero means when it is written.
 	DiedAt time.Time
+
+	// What follows is set by the store alone.
+
+	// Cause is Detail without what differs from letter to letter; Group is that of reason,
+	// device type, method and Cause.
+	Cause string
+	Group uuid.UUID
+	// RedrivenAs is the command id of its redrive, RedriveNumber that one's number; zero while
+	// it was never redriven.
+	RedrivenAs    uuid.UUID
+	RedriveNumber int
+	// JobID of the job that acted on it; uuid.Nil for an operator's own hand.
+	JobID uuid.UUID
+	// Changed, ChangedBy and ChangedWhy tell of the last change of State; zero while there was none.
+	Changed    time.Time
+	ChangedBy  string
+	ChangedWhy string
 }

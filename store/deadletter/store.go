@@ -39,7 +39,8 @@ const (
 		on conflict (tenant, identity) do update set detail = dead_letters.detail returning letter_id` // says which one is there
 
 	summaryColumns = `tenant, letter_id, command_id, client, device, device_type, method, lane, id, redrive, redrive_of,
-		reason, executed, detail, state, digest, died_at`
+		reason, executed, detail, state, digest, died_at, cause, group_id, redriven_as, coalesce(redrive_number, 0), job_id,
+		changed_at, coalesce(changed_by, ''), coalesce(changed_why, '')`
 )
 
 // prepared is the letter as it is written.
@@ -152,8 +153,9 @@ func (l *Letter) scan(from pgx.Row, more ...any) error {
 	var digest []byte
 	err := from.Scan(append([]any{&l.Tenant, (*[16]byte)(&l.LetterID), (*zeronull.UUID)(&l.CommandID), &l.Client, &l.Device,
 		&l.DeviceType, &l.Method, &l.Lane, &l.ID, &l.Redrive, (*zeronull.UUID)(&l.RedriveOf), &l.Reason, &l.Executed, &l.Detail,
-		&l.State, &digest, &l.DiedAt}, more...)...)
+		&l.State, &digest, &l.DiedAt, &l.Cause, (*[16]byte)(&l.Group), (*zeronull.UUID)(&l.RedrivenAs), &l.RedriveNumber,
+		(*zeronull.UUID)(&l.JobID), (*zeronull.Timestamptz)(&l.Changed), &l.ChangedBy, &l.ChangedWhy}, more...)...)
 	copy(l.Digest[:], digest)
-	l.DiedAt = l.DiedAt.UTC()
+	l.DiedAt, l.Changed = l.DiedAt.UTC(), l.Changed.UTC()
 	return err
 }

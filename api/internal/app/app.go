@@ -10,12 +10,14 @@ import (
 
 	"github.com/cupline/cupline/api/internal/httpapi"
 	"github.com/cupline/cupline/api/internal/intake"
+	"github.com/cupline/cupline/api/internal/ops"
 	"github.com/cupline/cupline/chassis/broker"
 	"github.com/cupline/cupline/chassis/lifecycle"
 	"github.com/cupline/cupline/chassis/postgres"
 	"github.com/cupline/cupline/chassis/telemetry"
 	"github.com/cupline/cupline/store/audit"
 	"github.com/cupline/cupline/store/changes"
+	"github.com/cupline/cupline/store/deadletter"
 	"github.com/cupline/cupline/store/identity"
 	"github.com/cupline/cupline/store/ledger"
 	"github.com/cupline/cupline/store/mailbox"
@@ -53,6 +55,9 @@ type App struct {
 	link      *broker.Link
 	lanes     *lanes
 	publisher *broker.Publisher
+	letters   *deadletter.Store
+	desk      *ops.Desk
+	queues    *ops.Queues
 }
 
 // New puts a process together; nothing is connected before Run.
@@ -138,6 +143,9 @@ func (a *App) serve(context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := a.operations(); err != nil {
+		return err
+	}
 	a.public = httpapi.New(httpapi.Config{
 		Addr: a.cfg.Listen, Verifier: a.verifier, Clock: a.clock,
 		Acceptor: intake.New(intake.Config{
@@ -145,7 +153,7 @@ func (a *App) serve(context.Context) error {
 			Observer: metrics, PublishTimeout: a.cfg.PublishTimeout,
 		}),
 		Registry: a.registry, Keys: a.keys, Ledger: ledger.NewReader(a.pool), Mailbox: mailbox.New(a.pool, mailbox.Limits{}),
-		Arrivals: a.arrivals, Trail: audit.New(a.pool),
+		Arrivals: a.arrivals, Trail: audit.New(a.pool), Letters: a.letters, Desk: a.desk, Queues: a.queues,
 		Origins: a.cfg.Origins, Polls: a.cfg.LongPolls, AccessLog: a.cfg.AccessLog,
 		Metrics: metrics, Log: a.log, Failed: a.group.Fail,
 	})

@@ -16,6 +16,8 @@ type Settings struct {
 	AMQPURL     settings.Secret `env:"AMQP_URL" required:"true" doc:"the broker, amqp:// or amqps://; several, comma separated, are tried in turn"`
 	DatabaseURL settings.Secret `env:"DATABASE_URL" required:"true" doc:"Postgres, postgres://"`
 
+	ManagementURL settings.Secret `env:"RABBITMQ_MANAGEMENT_URL" doc:"the broker's management API, http://user:password@host:port; without it GET /v1/queues knows depth and consumers only"`
+
 	Listen       string   `env:"CUPLINE_LISTEN" default:"127.0.0.1:8080" doc:"host:port of the API"`
 	InternalAddr string   `env:"CUPLINE_INTERNAL_ADDR" default:"127.0.0.1:9101" doc:"host:port of /healthz, /readyz, /metrics and /loglevel; it asks for no credentials"`
 	Origins      []string `env:"CUPLINE_CORS_ORIGINS" doc:"origins of web pages that may call the API, such as https://shop.example, comma separated; none when empty"`

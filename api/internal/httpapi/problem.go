@@ -51,6 +51,14 @@ var kinds = map[problem.Code]kind{
 	problem.DatabaseUnavailable:  {http.StatusServiceUnavailable, "The database is not available", 1},
 	problem.Overloaded:           {http.StatusServiceUnavailable, "Too many requests are waiting", 1},
 	problem.InDoubt:              {http.StatusGatewayTimeout, "It is in doubt whether the command was accepted", 0},
+
+	problem.UnknownLetter:   {http.StatusNotFound, "No such dead letter", 0},
+	problem.UnknownJob:      {http.StatusNotFound, "No such job", 0},
+	problem.LetterState:     {http.StatusConflict, "The letter's state does not allow it", 0},
+	problem.JobState:        {http.StatusConflict, "The job's state does not allow it", 0},
+	problem.MayHaveExecuted: {http.StatusConflict, "The device may have executed it", 0},
+	problem.DeviceGone:      {http.StatusConflict, "The device is gone", 0},
+	problem.NotRedrivable:   {http.StatusUnprocessableEntity, "There is no command to send again", 0},
 }
 
 // typePrefix makes the problem's type out of its word.

@@ -36,7 +36,7 @@ func stored(serve handler) handler {
 
 // routes lists all of them; schema/openapi.yaml has the same ones.
 func routes() []route {
-	return []route{
+	return append([]route{
 		{http.MethodPost, "/v1/devices/:device/commands", auth.CommandsSend, (*Server).sendCommands},
 		{http.MethodGet, "/v1/commands", auth.RepliesRead, stored((*Server).findCommands)},
 		{http.MethodGet, "/v1/commands/:command_id", auth.RepliesRead, stored((*Server).getCommand)},
@@ -54,7 +54,7 @@ func routes() []route {
 		{http.MethodGet, "/v1/keys", auth.TenantsAdmin, stored((*Server).listKeys)},
 		{http.MethodPost, "/v1/keys", auth.TenantsAdmin, stored((*Server).createKey)},
 		{http.MethodDelete, "/v1/keys/:key", auth.TenantsAdmin, stored((*Server).revokeKey)},
-	}
+	}, operatorRoutes()...)
 }
 
 // guarded lets in whoever has the scope.

@@ -16,7 +16,9 @@ import (
 
 	"github.com/cupline/cupline/api/internal/auth"
 	"github.com/cupline/cupline/api/internal/intake"
+	"github.com/cupline/cupline/api/internal/ops"
 	"github.com/cupline/cupline/store/audit"
+	"github.com/cupline/cupline/store/deadletter"
 	"github.com/cupline/cupline/store/identity"
 	"github.com/cupline/cupline/store/ledger"
 	"github.com/cupline/cupline/store/mailbox"
@@ -37,6 +39,9 @@ type Config struct {
 	Mailbox  *mailbox.Store
 	Arrivals *mailbox.Arrivals
 	Trail    *audit.Trail
+	Letters  *deadletter.Store
+	Desk     *ops.Desk
+	Queues   *ops.Queues
 
 	// Origins of web pages that may call the API (CORS); none by default.
 	Origins []string

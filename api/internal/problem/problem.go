@@ -41,6 +41,14 @@ const (
 	DatabaseUnavailable  Code = "database_unavailable"
 	Overloaded           Code = "overloaded"
 	InDoubt              Code = "in_doubt"
+
+	UnknownLetter   Code = "unknown_letter"
+	LetterState     Code = "letter_state"
+	MayHaveExecuted Code = "may_have_executed"
+	DeviceGone      Code = "device_gone"
+	NotRedrivable   Code = "not_redrivable"
+	UnknownJob      Code = "unknown_job"
+	JobState        Code = "job_state"
 )
 
 // None stands in Offset and Index where nothing is to be said of them.

@@ -9,14 +9,18 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cupline/cupline/cli/internal/audit"
 	"github.com/cupline/cupline/cli/internal/connect"
 	"github.com/cupline/cupline/cli/internal/console"
+	"github.com/cupline/cupline/cli/internal/deadletters"
 	"github.com/cupline/cupline/cli/internal/devices"
 	"github.com/cupline/cupline/cli/internal/exit"
+	"github.com/cupline/cupline/cli/internal/history"
 	"github.com/cupline/cupline/cli/internal/keys"
 	"github.com/cupline/cupline/cli/internal/lanes"
 	"github.com/cupline/cupline/cli/internal/listen"
 	"github.com/cupline/cupline/cli/internal/migrate"
+	"github.com/cupline/cupline/cli/internal/queues"
 	"github.com/cupline/cupline/cli/internal/send"
 	"github.com/cupline/cupline/cli/internal/topology"
 	"github.com/cupline/cupline/cli/internal/up"
@@ -57,7 +61,7 @@ func Run(ctx context.Context, c *console.Console, args []string) int {
 	cmd.SetArgs(args)
 	cmd.AddCommand(
 		send.Command(c), listen.Command(c), devices.Command(c), devices.Types(c), keys.Command(c),
-		lanes.Command(c), topology.Command(c), migrate.Command(c), up.Command(),
+		deadletters.Command(c), audit.Command(c), history.Command(c), queues.Command(c), lanes.Command(c), topology.Command(c), migrate.Command(c), up.Command(),
 	)
 	for _, group := range cmd.Commands() {
 		if group.HasSubCommands() {

@@ -1,0 +1,34 @@
+package mailbox
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype/zeronull"
+
+	"github.com/cupline/cupline/store"
+)
+
+// Trace is what the mailbox knows of one outcome.
+type Trace struct {
+	Stored time.Time
+	// Acked is zero while the client has not acked it.
+	Acked time.Time
+	// Missed outcomes were refused for the quota.
+	Missed bool
+}
+
+// Lookup tells whether an outcome was ever in a client's mailbox, as far as retention goes back.
+func (s *Store) Lookup(ctx context.Context, tenant, client string, commandID uuid.UUID) (t Trace, found bool, err error) {
+	err = s.pool.QueryRow(ctx, `select stored_at, acked_at, missed from mailbox
+		where tenant = $1 and client = $2 and command_id = $3`, tenant, client, [16]byte(commandID)).
+		Scan(&t.Stored, (*zeronull.Timestamptz)(&t.Acked), &t.Missed)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Trace{}, false, nil
+	}
+	t.Stored, t.Acked = t.Stored.UTC(), t.Acked.UTC()
+	return t, err == nil, store.Fault("look into a mailbox", err)
+}
