@@ -84,6 +84,15 @@ func (p *Platform) Stop(ctx context.Context) error {
 // Run starts a service under a name and waits until it is ready. A name that ran before
 // gets the same ports again.
 func (p *Platform) Run(ctx context.Context, name, program string, env map[string]string) (*services.Service, error) {
+	service, err := p.Launch(name, program, env)
+	if err != nil {
+		return nil, err
+	}
+	return service, service.WaitReady(ctx)
+}
+
+// Launch is Run without the wait.
+func (p *Platform) Launch(name, program string, env map[string]string) (*services.Service, error) {
 	p.mu.Lock()
 	ports := p.ports[name]
 	p.mu.Unlock()
@@ -94,10 +103,23 @@ func (p *Platform) Run(ctx context.Context, name, program string, env map[string
 		return nil, err
 	}
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.running[name] = service
 	p.ports[name] = [2]int{port(service.Public), port(service.Internal)}
-	p.mu.Unlock()
-	return service, service.WaitReady(ctx)
+	return service, nil
+}
+
+// Pause stops a service's process in its tracks (SIGSTOP), until Resume.
+func (p *Platform) Pause(name string) error { return p.signal(name, syscall.SIGSTOP) }
+
+// Resume lets a paused process go on.
+func (p *Platform) Resume(name string) error { return p.signal(name, syscall.SIGCONT) }
+
+func (p *Platform) signal(name string, signal syscall.Signal) error {
+	if err := syscall.Kill(p.Service(name).PID(), signal); err != nil {
+		return fmt.Errorf("send %s to %s: %w", signal, name, err)
+	}
+	return nil
 }
 
 // Service that was last run under the name.
