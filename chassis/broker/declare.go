@@ -84,26 +84,38 @@ func (s *Session) Lock(ctx context.Context, q topology.Queue) error {
 	return s.declareQueue(ctx, q)
 }
 
-// Bind makes bindings, and returns when all are in force. They are sent in runs of 512
-// with one answer waited for in each, so many cost little more than the broker's own work.
-// After an error it is not known which of them are in force; making one twice is harmless.
-// ErrNotFound when an exchange or queue is missing.
+// Bind makes bindings, and returns when all are in force. The first from each exchange to
+// each destination is waited for, the others are sent in runs of 512 with one answer waited
+// for in each, so many cost little more than the broker's own work. After an error it is
+// not known which of them are in force; making one twice is harmless. ErrNotFound when an
+// exchange or queue is missing.
 func (s *Session) Bind(ctx context.Context, bindings ...topology.Binding) error {
+	known := make(map[topology.Binding]bool)
 	for len(bindings) > 0 {
 		run := bindings[:min(bindRun, len(bindings))]
 		bindings = bindings[len(run):]
 		what := fmt.Sprintf("bind %d keys, the last of them %s", len(run), describe(run[len(run)-1]))
-		err := s.onControl(ctx, what, func(ch *amqp.Channel) error {
-			for i, b := range run {
-				if err := bind(ch, b, i < len(run)-1); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+		err := s.onControl(ctx, what, func(ch *amqp.Channel) error { return bindAll(ch, run, known) })
 		if err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// bindAll makes one run of bindings. known holds, without key, those that were answered:
+// both of their ends are there. What is not waited for must not fail, if it can be helped:
+// the library may then send the next one behind its own consent to closing the channel, and
+// the broker answers that by closing the connection.
+func bindAll(ch *amqp.Channel, run []topology.Binding, known map[topology.Binding]bool) error {
+	for i, b := range run {
+		ends := b
+		ends.Key = ""
+		noWait := known[ends] && i < len(run)-1
+		if err := bind(ch, b, noWait); err != nil {
+			return err
+		}
+		known[ends] = true
 	}
 	return nil
 }

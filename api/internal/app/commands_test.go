@@ -15,6 +15,7 @@ import (
 	"github.com/cupline/cupline/chassis/brokertest"
 	"github.com/cupline/cupline/schema/device"
 	"github.com/cupline/cupline/schema/envelope"
+	"github.com/cupline/cupline/schema/outcome"
 	"github.com/cupline/cupline/schema/topology"
 	"github.com/cupline/cupline/store/identity"
 )
@@ -37,6 +38,7 @@ func TestCommands(t *testing.T) {
 		"Batch":                            batch,
 		"BadInput":                         badInput,
 		"TimeToLive":                       timeToLive,
+		"ExpiredIsALetter":                 expiredIsALetter,
 		"UnknownDevice":                    unknownDevice,
 		"LaneWithoutLedger":                laneWithoutLedger,
 		"QueueFull":                        queueFull,
@@ -194,6 +196,28 @@ func timeToLive(t *testing.T, w *world) {
 		if c, err := envelope.ParseCommand(&m); err != nil || c.Deadline.Sub(c.Accepted) != want {
 			t.Errorf("asked %q: %s, %v", asked, c.Deadline.Sub(c.Accepted), err)
 		}
+	}
+}
+
+// What the broker makes of a command that expires reads as the golden file in schema does.
+func expiredIsALetter(t *testing.T, w *world) {
+	d := w.laneOf("dying", nil)
+	got := w.post(d, set, "Cupline-TTL", "1ms")
+	w.expect(got, 202, "")
+	var a accepted
+	w.into(got, &a)
+	m := w.broker.Get(t, topology.DeadQueue)
+	l := envelope.ParseLetter(&m)
+	if l.Malformed != nil || l.Cause() != outcome.Expired || l.Command.ID != a.CommandID || string(l.Command.Body) != set || m.Key != "dying.acme.dying" {
+		t.Errorf("letter %+v", l)
+	}
+	if len(l.Deaths) != 1 || time.Since(l.Deaths[0].At).Abs() > time.Minute {
+		t.Fatalf("deaths %+v", l.Deaths)
+	}
+	l.Deaths[0].At = time.Time{}
+	want := envelope.Death{Queue: "cupline.work.dying", Exchange: "cupline.commands", Keys: []string{m.Key}, Reason: "expired", Count: 1}
+	if diff := cmp.Diff(want, l.Deaths[0]); diff != "" {
+		t.Errorf("death (-want +got):\n%s", diff)
 	}
 }
 

@@ -267,21 +267,30 @@ func TestACallEndsWithItsContext(t *testing.T) {
 	proxy.Heal()
 }
 
-// TestAPipelinedFailureIsExplained however late it is noticed.
-func TestAPipelinedFailureIsExplained(t *testing.T) {
+// TestAMissingEndAmongManyBindings is said by name, and costs a channel, not the connection.
+func TestAMissingEndAmongManyBindings(t *testing.T) {
 	t.Parallel()
 	host := brokertest.New(t)
 	host.Declare(t, quorum("work", nil))
-	bindings := []topology.Binding{{Source: "nowhere", Key: "k", Destination: "work"}}
-	for i := range 300 {
+	var bindings []topology.Binding
+	for i := range 600 {
 		bindings = append(bindings, topology.Binding{Source: "in", Key: fmt.Sprint(i), Destination: "work"})
 	}
-	do(t, host.Link(t, "binds"), func(ctx context.Context, s *broker.Session) error {
-		for n := 2; n <= len(bindings); n += 10 {
-			if err := s.Bind(ctx, bindings[:n]...); !errors.Is(err, broker.ErrNotFound) {
-				t.Errorf("%d bindings: got %v", n, err)
+	link := host.Link(t, "binds")
+	do(t, link, func(ctx context.Context, s *broker.Session) error {
+		for at := 0; at < len(bindings); at += 13 {
+			some := slices.Clone(bindings)
+			some[at].Source = "nowhere"
+			if err := s.Bind(ctx, some...); !errors.Is(err, broker.ErrNotFound) {
+				t.Errorf("number %d is missing: got %v", at, err)
 			}
 		}
-		return nil
+		return s.Bind(ctx, bindings...)
 	})
+	if generation := link.Status().Generation; generation != 1 {
+		t.Fatalf("the link is in generation %d", generation)
+	}
+	if n := len(host.Bindings(t, "in")); n != len(bindings)+1 {
+		t.Fatalf("%d bindings, want %d", n, len(bindings)+1)
+	}
 }

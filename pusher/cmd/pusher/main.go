@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/cupline/cupline/chassis/settings"
@@ -18,7 +19,15 @@ import (
 	"github.com/cupline/cupline/pusher/internal/app"
 )
 
+// garbage is GOGC's default here. Connections by the ten thousand keep little each, and
+// what they cost beyond that is mostly room that the collector leaves for garbage: at 50
+// instead of 100 an idle client takes a fifth less memory, for a few per cent of CPU.
+const garbage = 50
+
 func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(garbage)
+	}
 	if err := run(os.Args[1:], os.Environ(), os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "pusher:", err)
 		os.Exit(1)

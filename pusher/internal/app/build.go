@@ -112,8 +112,8 @@ func (a *App) delivery(context.Context) error {
 	a.slot = feed.NewSlot(a.slotLink, a.cfg.Slot, a.hub, a.log)
 	a.internal.Check("slot", a.slot.Ready)
 	a.feed = feed.New(a.slotLink, feed.Config{
-		Queue: topology.PushQueue(a.cfg.Slot), Prefetch: a.cfg.Prefetch, Hub: a.hub,
-		Ledger: a.inLedger, Mailbox: a.inMailbox, Observer: a.metrics, Log: a.log,
+		Queue: topology.PushQueue(a.cfg.Slot), Prefetch: a.cfg.Prefetch, CrowdedAfter: a.cfg.Crowded, Hub: a.hub,
+		Wheel: a.wheel, Ledger: a.inLedger, Mailbox: a.inMailbox, Observer: a.metrics, Log: a.log,
 	})
 	a.sockets = socket.New(socket.Config{
 		Addr: a.cfg.Listen, Origins: a.cfg.Origin, MaxConnections: a.cfg.Connections,
@@ -124,7 +124,7 @@ func (a *App) delivery(context.Context) error {
 	a.group.Add("mailbox reader", a.reader.Start, a.reader.Stop)
 	a.group.Add("hub", a.hub.Start, a.hub.Stop)
 	a.group.Add("slot's link", a.slotLink.Start, stopLink(a.slotLink, a.slot.Wait))
-	a.group.Add("feed", nil, a.feed.Drain)
+	a.group.Add("feed", a.feed.Start, a.feed.Drain)
 	return nil
 }
 

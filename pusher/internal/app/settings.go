@@ -39,8 +39,9 @@ type Settings struct {
 	Reconnect time.Duration `env:"CUPLINE_RECONNECT_WINDOW" default:"60s" doc:"for which a lost client stays bound; 0s to 10m"`
 	Patience  time.Duration `env:"CUPLINE_BROKER_PATIENCE" default:"30s" doc:"for which sockets are kept without a broker; then they are closed with 4103; 100ms to 1h"`
 
-	Prefetch        int `env:"CUPLINE_PREFETCH" default:"2048" doc:"outcomes taken and not settled; past half of it the oldest go to the mailbox; 2 to 65535"`
-	MailboxPrefetch int `env:"CUPLINE_MAILBOX_PREFETCH" default:"512" doc:"outcomes taken and not yet stored in mailboxes; 1 to 65535"`
+	Prefetch        int           `env:"CUPLINE_PREFETCH" default:"4096" doc:"outcomes taken and not settled; past half of it those go to the mailbox that are older than CUPLINE_CROWDED; 2 to 65535"`
+	Crowded         time.Duration `env:"CUPLINE_CROWDED" default:"500ms" doc:"see CUPLINE_PREFETCH; 10ms to 1m"`
+	MailboxPrefetch int           `env:"CUPLINE_MAILBOX_PREFETCH" default:"512" doc:"outcomes taken and not yet stored in mailboxes; 1 to 65535"`
 
 	MailboxOutcomes  int64         `env:"CUPLINE_MAILBOX_OUTCOMES" default:"10000" doc:"quota of one client's mailbox, in outcomes; 1 to 100000000"`
 	MailboxBytes     int64         `env:"CUPLINE_MAILBOX_BYTES" default:"67108864" doc:"and in bytes of responses; 1024 to 1099511627776"`
@@ -84,6 +85,7 @@ func (s *Settings) Check() error {
 	count("CUPLINE_DATABASE_CONNECTIONS", int64(s.DatabaseConnections), 2, 100)
 	const short = 100 * time.Millisecond
 	span("CUPLINE_UNACKED", s.Unacked, short, time.Minute)
+	span("CUPLINE_CROWDED", s.Crowded, 10*time.Millisecond, time.Minute)
 	span("CUPLINE_ACK_TIMEOUT", s.AckTimeout, 2*short, 10*time.Minute)
 	span("CUPLINE_LAG_DWELL", s.LagDwell, time.Millisecond, time.Minute)
 	span("CUPLINE_HELLO_TIMEOUT", s.Hello, short, time.Minute)

@@ -6,12 +6,14 @@ package feed
 import (
 	"context"
 	"sync"
+	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/cupline/cupline/chassis/broker"
 	"github.com/cupline/cupline/pusher/internal/hub"
 	"github.com/cupline/cupline/pusher/internal/session"
+	"github.com/cupline/cupline/pusher/internal/wheel"
 	"github.com/cupline/cupline/schema/envelope"
 	"github.com/cupline/cupline/schema/jsonrpc"
 	"github.com/cupline/cupline/schema/push"
@@ -39,9 +41,12 @@ const Malformed session.Cause = "malformed"
 // Config of a feed. All fields are required.
 type Config struct {
 	Queue string
-	// Prefetch is the most deliveries not settled. Past half of it the oldest go to the mailbox.
-	Prefetch int
-	Hub      Hub
+	// Prefetch is the most deliveries not settled. Past half of it those go to the mailbox that
+	// are older than CrowdedAfter; younger ones show that there is much to do, and nothing else.
+	Prefetch     int
+	CrowdedAfter time.Duration
+	Hub          Hub
+	Wheel        *wheel.Wheel
 	// Ledger notes plain acks, Mailbox those of outcomes that may lie in the mailbox, too.
 	Ledger, Mailbox *Receipts
 	Observer        Observer
@@ -52,6 +57,7 @@ type Config struct {
 type Feed struct {
 	cfg      Config
 	consumer *broker.Consumer
+	timer    wheel.Timer
 
 	mu    sync.Mutex // guards the list of unsettled deliveries, oldest first
 	root  delivery
@@ -64,6 +70,12 @@ func New(link *broker.Link, cfg Config) *Feed {
 	f.root.prev, f.root.next = &f.root, &f.root
 	f.consumer = broker.NewConsumer(link, broker.ConsumerConfig{Queue: cfg.Queue, Prefetch: cfg.Prefetch, Handle: f.handle})
 	return f
+}
+
+// Start begins to look after what is not settled in time.
+func (f *Feed) Start(context.Context) error {
+	f.cfg.Wheel.Set(&f.timer, f, time.Now())
+	return nil
 }
 
 // Drain ends consuming once everything that was delivered is settled.
@@ -103,7 +115,6 @@ func (f *Feed) outcome(b *broker.Delivery) {
 	}
 	f.add(d, it)
 	f.cfg.Hub.Deliver(it)
-	f.relieve()
 }
 
 // fill reads an outcome into an item.
@@ -132,7 +143,7 @@ func fill(it *session.Item, b *broker.Delivery) error {
 func (f *Feed) add(d *delivery, it *session.Item) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	d.item = it
+	d.item, d.since = it, time.Now()
 	d.prev, d.next = f.root.prev, &f.root
 	f.root.prev.next, f.root.prev = d, d
 	f.count++
@@ -151,15 +162,19 @@ func (f *Feed) remove(d *delivery) {
 	f.cfg.Observer.InFlight(-1)
 }
 
-// relieve sends the oldest outcomes to the mailbox while more than half of the prefetch
-// waits for acks: those who ack must not wait behind those who do not.
-func (f *Feed) relieve() {
+// relieveEvery is how often the feed looks whether it is crowded.
+const relieveEvery = 100 * time.Millisecond
+
+// Fire sends the oldest outcomes to the mailbox while more than half of the prefetch waits
+// for acks: those who ack must not wait behind those who do not. The wheel calls it.
+func (f *Feed) Fire(now time.Time) time.Time {
 	for {
 		f.mu.Lock()
-		d, crowded := f.root.next, 2*f.count > f.cfg.Prefetch
+		d := f.root.next
+		crowded := 2*f.count > f.cfg.Prefetch && now.Sub(d.since) >= f.cfg.CrowdedAfter
 		f.mu.Unlock()
 		if !crowded {
-			return
+			return now.Add(relieveEvery)
 		}
 		d.item.Evict(session.Crowded)
 		// Evict does nothing to what is being settled this moment.
@@ -172,6 +187,7 @@ type delivery struct {
 	*broker.Delivery
 	feed       *Feed
 	item       *session.Item
+	since      time.Time
 	prev, next *delivery
 }
 

@@ -9,7 +9,6 @@ import (
 	"github.com/google/uuid"
 	"go.uber.org/zap"
 
-	"github.com/cupline/cupline/chassis/broker"
 	"github.com/cupline/cupline/pusher/internal/session"
 )
 
@@ -62,8 +61,11 @@ type Receipts struct {
 
 type receipt struct {
 	Mark
-	delivery *broker.Delivery // nil when nothing waits for the note
+	delivery acker // nil when nothing waits for the note
 }
+
+// acker is a delivery; chassis/broker.
+type acker interface{ Ack() }
 
 // NewReceipts makes one that writes once it is started.
 func NewReceipts(cfg ReceiptsConfig) *Receipts {

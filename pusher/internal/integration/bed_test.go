@@ -39,7 +39,7 @@ type bed struct {
 	mailbox  *mailbox.Store
 }
 
-func newBed(t *testing.T) *bed {
+func newBed(t testing.TB) *bed {
 	t.Helper()
 	b := &bed{broker: brokertest.New(t)}
 	b.database = postgrestest.New(t, func(ctx context.Context, url string) error {
@@ -56,13 +56,13 @@ func newBed(t *testing.T) *bed {
 }
 
 // key makes a key of a client that may receive outcomes.
-func (b *bed) key(t *testing.T, client string) string {
+func (b *bed) key(t testing.TB, client string) string {
 	t.Helper()
 	token, _ := b.keyWith(t, client, "replies:read")
 	return token
 }
 
-func (b *bed) keyWith(t *testing.T, client string, scopes ...string) (token, id string) {
+func (b *bed) keyWith(t testing.TB, client string, scopes ...string) (token, id string) {
 	t.Helper()
 	token, key, err := b.keys.CreateKey(t.Context(), identity.NewKey{Tenant: tenant, Client: client, Name: client, Scopes: scopes})
 	if err != nil {
@@ -81,7 +81,7 @@ func outcome(client, id string) envelope.Outcome {
 }
 
 // publish publishes outcomes for a client, named by their ids, and returns their command ids.
-func (b *bed) publish(t *testing.T, client string, ids ...string) []string {
+func (b *bed) publish(t testing.TB, client string, ids ...string) []string {
 	t.Helper()
 	var commandIDs []string
 	for _, id := range ids {
@@ -93,7 +93,7 @@ func (b *bed) publish(t *testing.T, client string, ids ...string) []string {
 }
 
 // waiting is how many outcomes lie in the client's mailbox.
-func (b *bed) waiting(t *testing.T, client string) int64 {
+func (b *bed) waiting(t testing.TB, client string) int64 {
 	t.Helper()
 	counts, err := b.mailbox.Counts(t.Context(), tenant, client)
 	if err != nil {
@@ -102,18 +102,18 @@ func (b *bed) waiting(t *testing.T, client string) int64 {
 	return counts.Waiting
 }
 
-func (b *bed) eventuallyWaiting(t *testing.T, client string, n int64) {
+func (b *bed) eventuallyWaiting(t testing.TB, client string, n int64) {
 	t.Helper()
 	brokertest.Eventually(t, fmt.Sprintf("%d outcomes wait for %s", n, client), func() bool { return b.waiting(t, client) == n })
 }
 
 // bound tells whether the client is bound to that slot.
-func (b *bed) bound(t *testing.T, slot, client string) bool {
+func (b *bed) bound(t testing.TB, slot, client string) bool {
 	t.Helper()
 	return slices.Contains(b.broker.Bindings(t, topology.ClientsExchange), topology.Client(slot, tenant, client))
 }
 
-func (b *bed) eventuallyBound(t *testing.T, slot, client string, want bool) {
+func (b *bed) eventuallyBound(t testing.TB, slot, client string, want bool) {
 	t.Helper()
 	brokertest.Eventually(t, fmt.Sprintf("%s bound to %s: %v", client, slot, want), func() bool { return b.bound(t, slot, client) == want })
 }
@@ -127,7 +127,7 @@ type pusher struct {
 }
 
 // settings of a pusher for tests: what is waited for in life takes a moment here.
-func (b *bed) settings(t *testing.T, slot string) app.Settings {
+func (b *bed) settings(t testing.TB, slot string) app.Settings {
 	t.Helper()
 	var s app.Settings
 	err := settings.Load(&s, []string{
@@ -143,7 +143,7 @@ func (b *bed) settings(t *testing.T, slot string) app.Settings {
 }
 
 // start runs a pusher and waits until it is ready.
-func (b *bed) start(t *testing.T, slot string, tweaks ...func(*app.Settings)) *pusher {
+func (b *bed) start(t testing.TB, slot string, tweaks ...func(*app.Settings)) *pusher {
 	t.Helper()
 	p := b.begin(t, slot, tweaks...)
 	p.eventuallyReady(t)
@@ -151,13 +151,17 @@ func (b *bed) start(t *testing.T, slot string, tweaks ...func(*app.Settings)) *p
 }
 
 // begin runs a pusher until the test ends.
-func (b *bed) begin(t *testing.T, slot string, tweaks ...func(*app.Settings)) *pusher {
+func (b *bed) begin(t testing.TB, slot string, tweaks ...func(*app.Settings)) *pusher {
 	t.Helper()
 	s := b.settings(t, slot)
 	for _, tweak := range tweaks {
 		tweak(&s)
 	}
-	log := zaptest.NewLogger(t, zaptest.Level(zap.InfoLevel)).With(zap.String("pusher", slot))
+	level, err := zap.ParseAtomicLevel(s.Log.Level)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := zaptest.NewLogger(t, zaptest.Level(level)).With(zap.String("pusher", slot))
 	a, err := app.New(t.Context(), s, log, zap.NewAtomicLevel())
 	if err != nil {
 		t.Fatal(err)
@@ -171,7 +175,7 @@ func (b *bed) begin(t *testing.T, slot string, tweaks ...func(*app.Settings)) *p
 }
 
 // stop ends it in order. Stopping twice is fine.
-func (p *pusher) stop(t *testing.T) {
+func (p *pusher) stop(t testing.TB) {
 	t.Helper()
 	p.cancel()
 	select {
@@ -192,7 +196,7 @@ func (p *pusher) abandon() {
 	p.stopped <- nil
 }
 
-func (p *pusher) get(t *testing.T, path string) (status int, body string) {
+func (p *pusher) get(t testing.TB, path string) (status int, body string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
@@ -213,7 +217,7 @@ func (p *pusher) get(t *testing.T, path string) (status int, body string) {
 	return response.StatusCode, content.String()
 }
 
-func (p *pusher) ready(t *testing.T) (ok bool, missing map[string]string) {
+func (p *pusher) ready(t testing.TB) (ok bool, missing map[string]string) {
 	t.Helper()
 	status, body := p.get(t, "/readyz")
 	var state struct{ Missing map[string]string }
@@ -223,7 +227,7 @@ func (p *pusher) ready(t *testing.T) (ok bool, missing map[string]string) {
 	return status == http.StatusOK, state.Missing
 }
 
-func (p *pusher) eventuallyReady(t *testing.T) {
+func (p *pusher) eventuallyReady(t testing.TB) {
 	t.Helper()
 	brokertest.Within(t, 30*time.Second, "pusher "+p.slot+" is ready", func() bool {
 		ok, _ := p.ready(t)
@@ -233,7 +237,7 @@ func (p *pusher) eventuallyReady(t *testing.T) {
 
 // metric is the value of the line of /metrics that begins with name, labels included; 0
 // when there is none.
-func (p *pusher) metric(t *testing.T, name string) float64 {
+func (p *pusher) metric(t testing.TB, name string) float64 {
 	t.Helper()
 	_, body := p.get(t, "/metrics")
 	for line := range strings.SplitSeq(body, "\n") {

@@ -53,7 +53,7 @@ type client struct {
 const patience = 20 * time.Second
 
 // dial opens a socket; hello is not said yet.
-func (p *pusher) dial(t *testing.T, header http.Header, subprotocols ...string) *client {
+func (p *pusher) dial(t testing.TB, header http.Header, subprotocols ...string) *client {
 	t.Helper()
 	if len(subprotocols) == 0 {
 		subprotocols = []string{push.Subprotocol}
@@ -100,7 +100,7 @@ func (c *client) read() int {
 func bearer(token string) http.Header { return http.Header{"Authorization": {"Bearer " + token}} }
 
 // connect opens a session.
-func (p *pusher) connect(t *testing.T, token string, hello ...push.ClientFrame) *client {
+func (p *pusher) connect(t testing.TB, token string, hello ...push.ClientFrame) *client {
 	t.Helper()
 	c := p.dial(t, bearer(token))
 	f := push.ClientFrame{}
@@ -116,20 +116,20 @@ func (p *pusher) connect(t *testing.T, token string, hello ...push.ClientFrame) 
 	return c
 }
 
-func (c *client) send(t *testing.T, f push.ClientFrame) {
+func (c *client) send(t testing.TB, f push.ClientFrame) {
 	t.Helper()
 	if err := c.ws.WriteMessage(websocket.TextMessage, f.Line()); err != nil {
 		t.Fatalf("send %s: %v", f.Type, err)
 	}
 }
 
-func (c *client) ack(t *testing.T, seq uint64) {
+func (c *client) ack(t testing.TB, seq uint64) {
 	t.Helper()
 	c.send(t, push.ClientFrame{Type: push.TypeAck, Seq: seq})
 }
 
 // next frame, but pings.
-func (c *client) next(t *testing.T) frame {
+func (c *client) next(t testing.TB) frame {
 	t.Helper()
 	timeout := time.After(patience)
 	for {
@@ -148,7 +148,7 @@ func (c *client) next(t *testing.T) frame {
 }
 
 // outcome is the next one; other frames are skipped.
-func (c *client) outcome(t *testing.T) frame {
+func (c *client) outcome(t testing.TB) frame {
 	t.Helper()
 	for {
 		if f := c.next(t); f.Type == push.TypeOutcome {
@@ -158,7 +158,7 @@ func (c *client) outcome(t *testing.T) frame {
 }
 
 // expect takes the next outcome, which has to be that one, and acks it.
-func (c *client) expect(t *testing.T, commandID string) frame {
+func (c *client) expect(t testing.TB, commandID string) frame {
 	t.Helper()
 	f := c.outcome(t)
 	if f.CommandID != commandID {
@@ -169,7 +169,7 @@ func (c *client) expect(t *testing.T, commandID string) frame {
 }
 
 // outcomes takes n of them, acks each, and returns their command ids, repeats left out.
-func (c *client) outcomes(t *testing.T, n int) map[string]frame {
+func (c *client) outcomes(t testing.TB, n int) map[string]frame {
 	t.Helper()
 	got := map[string]frame{}
 	for len(got) < n {
@@ -181,7 +181,7 @@ func (c *client) outcomes(t *testing.T, n int) map[string]frame {
 }
 
 // quiet fails when anything but pings comes within that time.
-func (c *client) quiet(t *testing.T, d time.Duration) {
+func (c *client) quiet(t testing.TB, d time.Duration) {
 	t.Helper()
 	timeout := time.After(d)
 	for {
@@ -199,7 +199,7 @@ func (c *client) quiet(t *testing.T, d time.Duration) {
 	}
 }
 
-func (c *client) closesWith(t *testing.T, code push.CloseCode) {
+func (c *client) closesWith(t testing.TB, code push.CloseCode) {
 	t.Helper()
 	select {
 	case got := <-c.closed:

@@ -125,7 +125,7 @@ func TestCrowded(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)
 	p := b.start(t, "slot-0", func(s *app.Settings) {
-		s.Prefetch, s.Unacked, s.AckTimeout = 16, 30*time.Second, time.Minute
+		s.Prefetch, s.Crowded, s.Unacked, s.AckTimeout = 16, 50*time.Millisecond, 30*time.Second, time.Minute
 	})
 	slow, fast := p.connect(t, b.key(t, "slow")), p.connect(t, b.key(t, "fast"))
 	b.publish(t, "slow", ids(20)...)

@@ -110,7 +110,10 @@ func TestMailboxThenLive(t *testing.T) {
 func TestCredentialsAndOrigins(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)
-	p := b.start(t, "slot-0", func(s *app.Settings) { s.Origin = []string{"https://app.example.com"}; s.Hello = 300 * time.Millisecond })
+	p := b.start(t, "slot-0", func(s *app.Settings) {
+		s.Origin = []string{"https://app.example.com"}
+		s.Hello = 300 * time.Millisecond
+	})
 	token := b.key(t, "web")
 	narrow, _ := b.keyWith(t, "web", "commands:send")
 	hello := push.ClientFrame{Type: push.TypeHello}

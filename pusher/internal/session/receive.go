@@ -13,9 +13,10 @@ import (
 // Receive acts on one frame of the client; BadFrame closes for one that cannot be read.
 // It is called by one goroutine at a time, and blocks during hello and auth only.
 func (s *Session) Receive(ctx context.Context, f push.ClientFrame) {
+	now := s.cfg.Now()
 	s.mu.Lock()
 	was := s.state
-	s.heard, s.pinged = s.cfg.Now(), false
+	s.heard, s.pinged = now, false
 	s.mu.Unlock()
 	switch {
 	case was == ended:
@@ -52,8 +53,14 @@ func (s *Session) tell(e push.Error) {
 // hello authenticates, binds, waits for that, and welcomes: in this order, so that no
 // outcome is lost between mailbox and binding.
 func (s *Session) hello(ctx context.Context, f push.ClientFrame) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	s.mu.Lock()
-	s.state = joining
+	if s.state == ended {
+		s.mu.Unlock()
+		return
+	}
+	s.state, s.abort = joining, cancel
 	token := s.token
 	s.token = ""
 	s.mu.Unlock()
@@ -66,10 +73,10 @@ func (s *Session) hello(ctx context.Context, f push.ClientFrame) {
 		return
 	}
 	s.identify(who, f.Window)
-	joinCtx, cancel := context.WithTimeout(ctx, s.cfg.Limits.Join)
-	err = s.cfg.Hub.Join(joinCtx, s, f.Session)
-	cancel()
-	if err == nil {
+	if len(f.Session) != len(s.id) {
+		f.Session = "" // none of ours
+	}
+	if err = s.join(ctx, f.Session); err == nil {
 		// From Join on the hub is told of a revocation; one that came just before is found here.
 		_, err = s.verify(ctx, token)
 	}
@@ -77,9 +84,7 @@ func (s *Session) hello(ctx context.Context, f push.ClientFrame) {
 		s.End(s.refusal(err))
 		return
 	}
-	lookupCtx, cancel := context.WithTimeout(ctx, s.cfg.Limits.Lookup)
-	waiting, missed, err := s.cfg.Mailbox.Counts(lookupCtx, who.Tenant, who.Client)
-	cancel()
+	waiting, missed, err := s.count(ctx, who)
 	if err != nil {
 		// Live outcomes need no database; the mailbox is asked again until it answers.
 		s.cfg.Log.Warn("mailbox not counted", zap.String("tenant", who.Tenant), zap.String("client", who.Client), zap.Error(err))
@@ -94,6 +99,18 @@ func (s *Session) verify(ctx context.Context, token string) (Principal, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Limits.Lookup)
 	defer cancel()
 	return s.cfg.Verifier.Verify(ctx, token)
+}
+
+func (s *Session) join(ctx context.Context, old string) error {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Limits.Join)
+	defer cancel()
+	return s.cfg.Hub.Join(ctx, s, old)
+}
+
+func (s *Session) count(ctx context.Context, who Principal) (waiting, missed int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Limits.Lookup)
+	defer cancel()
+	return s.cfg.Mailbox.Counts(ctx, who.Tenant, who.Client)
 }
 
 // refusal is the close code that an error of Verifier or Hub means.
@@ -112,7 +129,9 @@ func (s *Session) refusal(err error) push.CloseCode {
 	case errors.Is(err, ErrNotBound):
 		return push.BrokerAway
 	}
-	s.cfg.Log.Warn("session refused", zap.Error(err))
+	if !errors.Is(err, context.Canceled) {
+		s.cfg.Log.Warn("session refused", zap.Error(err))
+	}
 	return push.Internal
 }
 
@@ -145,20 +164,22 @@ func (s *Session) welcome(waiting, missed int64, counted bool) {
 		return
 	}
 	now := s.cfg.Now()
-	s.state = open
+	s.state, s.abort = open, nil
 	s.heard, s.acked, s.pinged = now, now, false
 	s.out.Send(push.Encode(push.TypeWelcome, push.Welcome{
 		Session: s.id, Client: s.who.Client, Window: s.window.MaxOutcomes,
 		Ping: seconds(s.cfg.Limits.Ping), Waiting: waiting, Missed: missed,
 		Reconnect: seconds(s.cfg.Limits.Reconnect),
 	}))
+	// An announcement may have come between the counting and now.
+	mail := waiting > 0 || !counted || !s.announced.IsZero()
 	if waiting > 0 {
 		// Told by welcome; a lag frame says when it is over, which may be at once.
 		s.lagging, s.lagSince, s.lookAt = true, now.Add(-s.cfg.Limits.Dwell), now.Add(relook)
 	}
 	s.cfg.Wheel.Set(&s.timer, s, s.due())
 	s.mu.Unlock()
-	if waiting > 0 || !counted {
+	if mail {
 		s.cfg.Hub.Mail(s)
 	}
 }

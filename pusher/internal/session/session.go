@@ -37,6 +37,7 @@ type Session struct {
 	stalled bool
 	owed    bool   // mail was left unread because the window was full
 	token   string // from the handshake, until hello
+	abort   func() // ends hello's waits; nil but during hello
 	who     Principal
 	expires time.Time // on this machine's clock; zero is never
 	window  Window
@@ -92,6 +93,9 @@ func (s *Session) end(code push.CloseCode, keep bool) {
 	s.state = ended
 	entries, who := s.window.Clear(), s.who
 	s.recent = recent{}
+	if s.abort != nil {
+		s.abort()
+	}
 	s.mu.Unlock()
 	if code != 0 {
 		s.out.Close(code)
