@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -13,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/cupline/cupline/e2e/faults/history"
 	"github.com/cupline/cupline/e2e/faults/suite"
 )
 
@@ -28,8 +30,13 @@ func run() error {
 	duration := flag.Duration("duration", 5*time.Minute, "how long faults are injected; 0 for the load alone")
 	quiet := flag.Duration("load", 0, "how long the load goes on after the last fault")
 	rate := flag.Float64("rate", 4, "posts a second of each of the ten clients")
+	nodes := flag.Int("nodes", 1, "nodes of the broker: 1, or 3 for a cluster")
 	folder := flag.String("folder", "", "where history.jsonl is left; a new temporary `folder` when empty")
+	page := flag.String("page", "", "instead of a run: write this `file` about the histories that follow")
 	flag.Parse()
+	if *page != "" {
+		return write(*page, flag.Args())
+	}
 	if *folder == "" {
 		made, err := os.MkdirTemp("", "cupline-faults-")
 		if err != nil {
@@ -47,7 +54,7 @@ func run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	report, err := suite.Run(ctx, suite.Config{
-		Seed: *seed, Faults: *duration, Load: *quiet, Rate: *rate, Folder: absolute, Progress: os.Stderr,
+		Seed: *seed, Faults: *duration, Load: *quiet, Rate: *rate, Nodes: *nodes, Folder: absolute, Progress: os.Stderr,
 	})
 	fmt.Print(report)
 	fmt.Println("  history:", filepath.Join(absolute, "history.jsonl"))
@@ -58,4 +65,21 @@ func run() error {
 		return fmt.Errorf("%d violations; replay with SEED=%d", n, *seed)
 	}
 	return nil
+}
+
+// write makes the page about runs that were.
+func write(page string, histories []string) error {
+	var reports []suite.Report
+	for _, path := range histories {
+		file, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		events, err := history.Read(file)
+		if err := errors.Join(err, file.Close()); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		reports = append(reports, suite.Summarise(events))
+	}
+	return os.WriteFile(page, []byte(suite.Page(reports)), 0o644) //nolint:gosec // a page of the docs is for all to read
 }

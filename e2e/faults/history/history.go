@@ -21,6 +21,8 @@ type Kind string
 
 // The kinds of events.
 const (
+	// Run says what run this is: Name its seed, Count the broker's nodes.
+	Run Kind = "run"
 	// Post is one POST of a client with the answer that it got.
 	Post Kind = "post"
 	// Outcome came into a client's hands, by socket or from its mailbox; copies too.

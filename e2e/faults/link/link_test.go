@@ -1,8 +1,10 @@
 package link_test
 
 import (
+	"errors"
 	"io"
 	"net"
+	"os"
 	"testing"
 	"time"
 
@@ -62,8 +64,7 @@ func echo(t *testing.T, conn net.Conn, text string, limit time.Duration) (back i
 		t.Fatal(err)
 	}
 	n, err := io.ReadFull(conn, make([]byte, len(text)))
-	timeout, ok := err.(net.Error)
-	return n, err != nil && (!ok || !timeout.Timeout())
+	return n, err != nil && !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 const long = 10 * time.Second

@@ -76,7 +76,7 @@ func Start(ctx context.Context, cfg Config) (*Load, error) {
 	receiving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	l.stopReceiving = stop
 	for _, r := range l.receivers {
-		l.receiving.Go(func() { r.run(receiving, l.calm) })
+		l.receiving.Go(func() { r.run(receiving) })
 	}
 	for _, s := range l.senders {
 		l.sending.Go(func() { s.run(sending) })
@@ -113,7 +113,7 @@ func (l *Load) prepare(ctx context.Context, nth int, tenant Tenant) error {
 		})
 		l.receivers = append(l.receivers, &receiver{
 			tenant: tenant.Name, client: string(manner), manner: manner, pushers: pushers, api: apis[0], log: l.cfg.Log,
-			random: rand.New(rand.NewPCG(l.cfg.Seed, stream+1)), news: l.tell,
+			random: rand.New(rand.NewPCG(l.cfg.Seed, stream+1)), news: l.tell, calm: l.calm,
 		})
 	}
 	return nil

@@ -37,22 +37,23 @@ type receiver struct {
 	log            *history.Log
 	random         *rand.Rand
 	news           func() // something has come
+	calm           <-chan struct{}
 }
 
 // run takes outcomes in the client's manner until calm is closed, then as a good client
 // does, until ctx is done.
-func (r *receiver) run(ctx context.Context, calm <-chan struct{}) {
+func (r *receiver) run(ctx context.Context) {
 	switch r.manner {
 	case Polling:
 		r.poll(ctx)
 		return
 	case Flapping:
-		for next := 0; !isClosed(calm) && ctx.Err() == nil; next++ {
-			r.listen(ctx, next, r.upTo(4*time.Second), calm)
-			wait(ctx, r.upTo(2*time.Second), calm)
+		for next := 0; !isClosed(r.calm) && ctx.Err() == nil; next++ {
+			r.listen(ctx, next, r.upTo(4*time.Second), r.calm)
+			wait(ctx, r.upTo(2*time.Second), r.calm)
 		}
 	case Offline:
-		wait(ctx, 0, calm)
+		wait(ctx, 0, r.calm)
 	case Online, Slow:
 	}
 	for next := 0; ctx.Err() == nil; next++ {
@@ -99,7 +100,7 @@ func (r *receiver) take(ctx context.Context, o cupline.Outcome) error {
 		if o.CommandID[len(o.CommandID)-1] == '0' { // one in sixteen
 			pause = 2 * time.Second
 		}
-		wait(ctx, pause, nil)
+		wait(ctx, pause, r.calm)
 	}
 	return nil
 }

@@ -37,8 +37,12 @@ const (
 	Process Class = iota
 	// Wire is a link between a process and what it depends on.
 	Wire
-	// Server is the broker or the database: it takes seconds to come back.
+	// Server is a broker of one node, or the database: it takes seconds to come back.
 	Server
+	// Node is one of a cluster.
+	Node
+	// Anchor is a node that others need to find each other: it is only paused.
+	Anchor
 )
 
 // Target is something that can be broken.
@@ -77,7 +81,7 @@ func Draw(seed uint64, targets []Target, total time.Duration) []Fault {
 	random := rand.New(rand.NewPCG(seed, 0))
 	var servers, others []Target
 	for _, t := range targets {
-		if t.Class == Server {
+		if t.Class >= Server {
 			servers = append(servers, t)
 		} else {
 			others = append(others, t)
@@ -97,7 +101,7 @@ func Draw(seed uint64, targets []Target, total time.Duration) []Fault {
 			continue // still broken, or just healed
 		}
 		pause := rest
-		if target.Class == Server {
+		if target.Class >= Server {
 			pause = serverRest
 		}
 		free[target.Name] = at + fault.For + pause
@@ -125,6 +129,12 @@ func draw(random *rand.Rand, target Target) Fault {
 	case Server:
 		f.Action = []Action{Kill, End}[random.IntN(2)]
 		f.For = 200*time.Millisecond + upTo(random, 4*time.Second)
+	case Node:
+		f.Action = []Action{Kill, End, Pause}[random.IntN(3)]
+		f.For = time.Second + upTo(random, long)
+	case Anchor:
+		f.Action = Pause
+		f.For = time.Second + upTo(random, long)
 	}
 	f.For = f.For.Round(time.Millisecond)
 	return f

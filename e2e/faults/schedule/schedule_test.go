@@ -11,6 +11,7 @@ import (
 func targets() []schedule.Target {
 	return []schedule.Target{
 		{Name: "api-0"}, {Name: "pusher-0"}, {Name: "api-0 to broker", Class: schedule.Wire}, {Name: "broker", Class: schedule.Server},
+		{Name: "node", Class: schedule.Node}, {Name: "anchor", Class: schedule.Anchor},
 	}
 }
 
@@ -37,9 +38,13 @@ func TestAnHourBreaksEverythingInEveryWay(t *testing.T) {
 		}
 		ends[f.Target] = f.At + f.For
 	}
+	if seen["anchor kill"]+seen["anchor end"] > 0 {
+		t.Error("the anchor is ended")
+	}
 	for _, want := range []string{
 		"api-0 kill", "api-0 pause", "pusher-0 end", "api-0 to broker cut", "api-0 to broker refuse",
 		"api-0 to broker half-open", "api-0 to broker slow", "api-0 to broker trickle", "broker kill", "broker end",
+		"node kill", "node end", "node pause", "anchor pause",
 	} {
 		if seen[want] == 0 {
 			t.Errorf("never: %s", want)

@@ -83,22 +83,30 @@ func (i *injector) broken(ctx context.Context, f schedule.Fault) error {
 		l.Set(link.Whole)
 		return nil
 	}
-	switch f.Target {
-	case broker:
-		return down(ctx, f, s.Broker.Kill, s.Broker.Stop, s.Broker.Start)
-	case database:
+	if node := s.nodes[f.Target]; node != nil {
+		if f.Action == schedule.Pause {
+			return still(ctx, f, node.Pause, node.Resume)
+		}
+		return down(ctx, f, node.Kill, node.Stop, node.Start)
+	}
+	if f.Target == database {
 		return down(ctx, f, s.Database.Kill, s.Database.Stop, s.Database.Start)
 	}
 	if f.Action == schedule.Pause {
-		if err := s.Pause(f.Target); err != nil {
-			return err
-		}
-		pause(ctx, f.For)
-		return s.Resume(f.Target)
+		return still(ctx, f, func() error { return s.Pause(f.Target) }, func() error { return s.Resume(f.Target) })
 	}
 	kill := func() error { return s.Kill(f.Target) }
 	end := func(ctx context.Context) error { return s.End(ctx, f.Target) }
 	return down(ctx, f, kill, end, func(context.Context) error { return s.relaunch(f.Target) })
+}
+
+// still holds something for a while.
+func still(ctx context.Context, f schedule.Fault, hold, resume func() error) error {
+	if err := hold(); err != nil {
+		return err
+	}
+	pause(ctx, f.For)
+	return resume()
 }
 
 // down ends something, by force or in order, and starts it again.

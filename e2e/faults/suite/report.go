@@ -13,7 +13,9 @@ import (
 
 // Report is what a run came to.
 type Report struct {
-	Seed uint64
+	// Seed of the run, and how many nodes its broker had.
+	Seed  string
+	Nodes int
 	// Posts by answer, outcomes by origin or reason, faults by kind.
 	Posts, Outcomes, Faults map[string]int
 	// Commands are those accepted, each id once; Executions what devices started.
@@ -28,9 +30,11 @@ type Report struct {
 	Violations []checker.Violation
 }
 
-// summarise counts a history.
-func summarise(seed uint64, events []history.Event) Report {
-	r := Report{Seed: seed, Posts: map[string]int{}, Outcomes: map[string]int{}, Faults: map[string]int{}}
+// Summarise counts a history, and checks it.
+func Summarise(events []history.Event) Report {
+	r := Report{
+		Posts: map[string]int{}, Outcomes: map[string]int{}, Faults: map[string]int{}, Violations: checker.Check(events),
+	}
 	sent, seen := map[string]time.Time{}, map[string]bool{}
 	came := map[string]bool{}
 	for _, e := range events {
@@ -39,6 +43,8 @@ func summarise(seed uint64, events []history.Event) Report {
 			name = e.Tenant + "/" + e.Client + "/" + e.ID
 		}
 		switch e.Kind {
+		case history.Run:
+			r.Seed, r.Nodes = e.Name, e.Count
 		case history.Post:
 			r.Posts[e.Answer]++
 			if _, known := sent[name]; !known && e.Answer == history.Accepted {
@@ -74,7 +80,7 @@ func summarise(seed uint64, events []history.Event) Report {
 // String is the report for people.
 func (r Report) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "seed %d: %d commands accepted, %d executions\n", r.Seed, r.Commands, r.Executions)
+	fmt.Fprintf(&b, "seed %s, broker nodes %d: %d commands accepted, %d executions\n", r.Seed, r.Nodes, r.Commands, r.Executions)
 	fmt.Fprintf(&b, "  faults:   %s\n  posts:    %s\n  outcomes: %s; %d copies\n", counts(r.Faults), counts(r.Posts), counts(r.Outcomes), r.Copies)
 	fmt.Fprintf(&b, "  longest to an outcome, client online: %s; ready after healing: %s\n",
 		r.Longest.Round(time.Millisecond), r.Ready.Round(time.Millisecond))

@@ -5,14 +5,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"path/filepath"
+	"slices"
 
 	"github.com/cupline/cupline/e2e/faults/history"
 	"github.com/cupline/cupline/e2e/faults/link"
 	"github.com/cupline/cupline/e2e/faults/load"
 	"github.com/cupline/cupline/e2e/faults/schedule"
 	"github.com/cupline/cupline/e2e/platform"
+	"github.com/cupline/cupline/local/rabbitmq"
 	"github.com/cupline/cupline/local/services"
 )
 
@@ -36,11 +39,11 @@ type site struct {
 	parts  []part
 	links  map[string]*link.Link
 	things *link.Link
+	nodes  map[string]*rabbitmq.Instance // of the broker
 }
 
 // wires that each process has.
 const (
-	toBroker   = " to broker"
 	toDatabase = " to database"
 	devices    = "devices"
 	broker     = "broker"
@@ -50,11 +53,15 @@ const (
 func tenantName(i int) string { return fmt.Sprintf("tenant%d", i) }
 
 // raise starts broker, database and all processes. Lower it also after an error.
-func raise(ctx context.Context, folder string) (*site, error) {
-	s := &site{links: map[string]*link.Link{}}
+func raise(ctx context.Context, folder string, nodes int) (*site, error) {
+	s := &site{links: map[string]*link.Link{}, nodes: map[string]*rabbitmq.Instance{}}
 	var err error
-	if s.Platform, err = platform.Start(ctx, folder); err != nil {
+	if s.Platform, err = platform.StartCluster(ctx, folder, nodes); err != nil {
 		return s, err
+	}
+	s.nodes[broker] = s.Broker
+	for i, peer := range s.Peers {
+		s.nodes[fmt.Sprintf("%s-%d", broker, i+1)] = peer
 	}
 	for _, p := range []part{
 		{name: "api-0", program: services.API}, {name: "api-1", program: services.API},
@@ -86,9 +93,7 @@ func raise(ctx context.Context, folder string) (*site, error) {
 // wire puts links between a service and the broker and database.
 func (s *site) wire(ctx context.Context, p *part) error {
 	env := map[string]string{"CUPLINE_DRAIN": drain, "RABBITMQ_MANAGEMENT_URL": s.Broker.ManagementURL()}
-	for _, to := range []struct{ wire, variable, address string }{
-		{toBroker, "AMQP_URL", s.Broker.URL()}, {toDatabase, "DATABASE_URL", s.Database.URL()},
-	} {
+	for _, to := range s.needs() {
 		address, err := url.Parse(to.address)
 		if err != nil {
 			return fmt.Errorf("wire %s: its address cannot be read", p.name)
@@ -97,9 +102,14 @@ func (s *site) wire(ctx context.Context, p *part) error {
 		if err != nil {
 			return err
 		}
-		if env[to.variable], err = l.URL(to.address); err != nil {
+		through, err := l.URL(to.address)
+		if err != nil {
 			return err
 		}
+		if before := env[to.variable]; before != "" {
+			through = before + "," + through // the nodes of a cluster are tried in turn
+		}
+		env[to.variable] = through
 	}
 	switch p.program {
 	case services.Dispatcher:
@@ -112,6 +122,19 @@ func (s *site) wire(ctx context.Context, p *part) error {
 	}
 	p.env = env
 	return nil
+}
+
+// need is something that services connect to.
+type need struct{ wire, variable, address string }
+
+func (s *site) needs() []need {
+	all := []need{{toDatabase, "DATABASE_URL", s.Database.URL()}}
+	// The last one first: queues are led by the node at which they are declared, and the
+	// leader is to be killed too.
+	for _, name := range slices.Backward(slices.Sorted(maps.Keys(s.nodes))) {
+		all = append(all, need{" to " + name, "AMQP_URL", s.nodes[name].URL()})
+	}
+	return all
 }
 
 func (s *site) open(ctx context.Context, name, target string) (*link.Link, error) {
@@ -138,14 +161,24 @@ func (s *site) targets() []schedule.Target {
 	var all []schedule.Target
 	for _, p := range s.parts {
 		all = append(all, schedule.Target{Name: p.name})
-		for _, wire := range []string{toBroker, toDatabase} {
-			if s.links[p.name+wire] != nil {
-				all = append(all, schedule.Target{Name: p.name + wire, Class: schedule.Wire})
+		for _, n := range s.needs() {
+			if s.links[p.name+n.wire] != nil {
+				all = append(all, schedule.Target{Name: p.name + n.wire, Class: schedule.Wire})
 			}
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(s.nodes)) {
+		class := schedule.Node
+		switch {
+		case len(s.Peers) == 0:
+			class = schedule.Server
+		case name == broker:
+			class = schedule.Anchor // its epmd serves the others
+		}
+		all = append(all, schedule.Target{Name: name, Class: class})
+	}
 	return append(all, schedule.Target{Name: devices, Class: schedule.Wire},
-		schedule.Target{Name: broker, Class: schedule.Server}, schedule.Target{Name: database, Class: schedule.Server})
+		schedule.Target{Name: database, Class: schedule.Server})
 }
 
 // load makes the keys and starts the load.
