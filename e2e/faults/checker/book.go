@@ -68,7 +68,9 @@ func (b *book) post(e history.Event) {
 		b.commands[key], b.order = c, append(b.order, c)
 	}
 	c.posts = append(c.posts, e)
-	b.byTag[e.Tag] = c
+	if e.Tag != "" {
+		b.byTag[e.Tag] = c
+	}
 	if e.CommandID != "" {
 		b.byID[e.CommandID] = c
 	}
