@@ -121,7 +121,16 @@ func (w *world) start(change func(*Settings)) {
 
 func (w *world) waitReady() {
 	w.t.Helper()
-	brokertest.Within(w.t, 30*time.Second, "the process is ready", func() bool { return w.missing() == "" })
+	var missing string
+	defer func() {
+		if missing != "" {
+			w.t.Logf("/readyz said last: %s", missing)
+		}
+	}()
+	brokertest.Within(w.t, 30*time.Second, "the process is ready", func() bool {
+		missing = w.missing()
+		return missing == ""
+	})
 }
 
 // missing is what /readyz says is missing; empty when nothing is.

@@ -109,7 +109,7 @@ func TestPusherDies(t *testing.T) {
 	c.outcome(t)
 	proxy.Refuse()
 	c.vanish()
-	dying.abandon()
+	dying.abandon(t)
 	began := time.Now()
 	c = other.connect(t, token, push.ClientFrame{Session: c.welcome.Session})
 	sent = append(sent, b.publish(t, "web", "2")...) // goes both ways
@@ -171,7 +171,7 @@ func TestBrokerStaysAway(t *testing.T) {
 	b := newBed(t)
 	proxy := b.broker.Proxy(t)
 	p := b.start(t, "slot-0", b.throughProxy(proxy), func(s *app.Settings) {
-		s.Patience, s.BindLimit = 300*time.Millisecond, time.Second
+		s.Patience, s.BindLimit = 300*time.Millisecond, 3*time.Second
 	})
 	token := b.key(t, "web")
 	c := p.connect(t, token)

@@ -11,7 +11,9 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/gorilla/websocket"
 
@@ -23,36 +25,63 @@ import (
 // crowdTarget tells the test's own program that it is to be a crowd of clients.
 const crowdTarget = "CUPLINE_CROWD_TARGET"
 
-// crowd opens a session for each token that it reads, up to an empty line, says so, and
-// holds them until its input ends. Pings are answered.
+// crowd opens a session for each token that it reads, up to an empty line, a few at a time,
+// says so, and holds them until its input ends. Pings are answered.
 func crowd(target string, input io.Reader) error {
 	lines := bufio.NewScanner(input)
-	dialer := websocket.Dialer{Subprotocols: []string{push.Subprotocol}}
-	for lines.Scan() && lines.Text() != "" {
-		ws, _, err := dialer.Dial(target, bearer(lines.Text()))
-		if err != nil {
-			return err
-		}
-		defer func() { _ = ws.Close() }()
-		if err := ws.WriteMessage(websocket.TextMessage, []byte(`{"type":"hello"}`)); err != nil {
-			return err
-		}
-		if _, _, err := ws.ReadMessage(); err != nil {
-			return err
-		}
-		go func() {
-			for {
-				if _, _, err := ws.ReadMessage(); err != nil {
-					return
+	tokens := make(chan string)
+	failed := make(chan error, 1)
+	var dialling sync.WaitGroup
+	for range 32 {
+		dialling.Go(func() {
+			for token := range tokens {
+				if err := hold(target, token); err != nil {
+					select {
+					case failed <- err:
+					default:
+					}
 				}
-				_ = ws.WriteMessage(websocket.TextMessage, []byte(`{"type":"pong"}`))
 			}
-		}()
+		})
+	}
+	for lines.Scan() && lines.Text() != "" {
+		tokens <- lines.Text()
+	}
+	close(tokens)
+	dialling.Wait()
+	select {
+	case err := <-failed:
+		return err
+	default:
 	}
 	fmt.Println("ready")
 	for lines.Scan() {
 	}
 	return lines.Err()
+}
+
+// hold opens a session that lasts as long as the process.
+func hold(target, token string) error {
+	dialer := websocket.Dialer{Subprotocols: []string{push.Subprotocol}}
+	ws, _, err := dialer.Dial(target, bearer(token))
+	if err != nil {
+		return err
+	}
+	if err := ws.WriteMessage(websocket.TextMessage, []byte(`{"type":"hello"}`)); err != nil {
+		return err
+	}
+	if _, _, err := ws.ReadMessage(); err != nil {
+		return err
+	}
+	go func() {
+		for {
+			if _, _, err := ws.ReadMessage(); err != nil {
+				return
+			}
+			_ = ws.WriteMessage(websocket.TextMessage, []byte(`{"type":"pong"}`))
+		}
+	}()
+	return nil
 }
 
 // BenchmarkIdleClients measures the resident memory of the whole pusher for each idle
@@ -96,12 +125,14 @@ func (bed *bed) idle(b *testing.B, p *pusher, tokens []string) (asItIs, collecte
 	if err := clients.Start(); err != nil {
 		b.Fatal(err)
 	}
+	began := time.Now()
 	if _, err := io.WriteString(input, strings.Join(tokens, "\n")+"\n\n"); err != nil {
 		b.Fatal(err)
 	}
 	if line, err := bufio.NewReader(output).ReadString('\n'); err != nil || line != "ready\n" {
 		b.Fatalf("clients said %q, %v", line, err)
 	}
+	b.ReportMetric(float64(len(tokens))/time.Since(began).Seconds(), "connects/s")
 	if n := p.metric(b, "cupline_push_sessions"); n != float64(len(tokens)) {
 		b.Fatalf("%v sessions", n)
 	}

@@ -57,7 +57,7 @@ func TestNothingStaysInTheBuffer(t *testing.T) {
 			stream = append(stream, wire(true, opText, payload)...)
 		}
 	}
-	sent := make(chan error, 1)
+	sent, heard := make(chan error, 1), make(chan struct{}, 1)
 	go func() {
 		for len(stream) > 0 {
 			n := min(1+random.IntN(600), len(stream))
@@ -67,7 +67,10 @@ func TestNothingStaysInTheBuffer(t *testing.T) {
 			}
 			stream = stream[n:]
 			if random.IntN(20) == 0 {
-				time.Sleep(time.Millisecond) // let it fall idle
+				select { // let it fall idle
+				case <-heard:
+				case <-time.After(5 * time.Millisecond):
+				}
 			}
 		}
 		sent <- nil
@@ -79,6 +82,10 @@ func TestNothingStaysInTheBuffer(t *testing.T) {
 			t.Fatalf("after %d answers: %v", answers, err)
 		}
 		answers += bytes.Count(message, []byte(`"unknown_type"`))
+		select {
+		case heard <- struct{}{}:
+		default:
+		}
 	}
 	if err := <-sent; err != nil {
 		t.Fatal(err)
@@ -104,16 +111,17 @@ func TestIdleConnectionEnds(t *testing.T) {
 			break
 		}
 	}
-	brokenOrClosed(t, s)
+	noneIsLeft(t, s)
 }
 
-func brokenOrClosed(t *testing.T, s testServer) {
+func noneIsLeft(t *testing.T, s testServer) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); len(s.all()) > 0; {
+	poll := time.NewTicker(time.Millisecond)
+	defer poll.Stop()
+	for deadline := time.Now().Add(10 * time.Second); len(s.all()) > 0; <-poll.C {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d connections are left", len(s.all()))
 		}
-		time.Sleep(time.Millisecond)
 	}
 }
 
