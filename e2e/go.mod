@@ -6,21 +6,18 @@ require (
 	github.com/cupline/cupline/clients/go v0.0.0
 	github.com/cupline/cupline/local v0.0.0
 	github.com/cupline/cupline/schema v0.0.0
+	github.com/eclipse/paho.mqtt.golang v1.5.1
 	github.com/jackc/pgx/v5 v5.12.0
 )
 
 require (
-	golang.org/x/net v0.44.0 // indirect
-	golang.org/x/sync v0.23.0 // indirect
-)
-
-require (
-	github.com/eclipse/paho.mqtt.golang v1.5.1
 	github.com/google/uuid v1.6.0 // indirect
 	github.com/gorilla/websocket v1.5.3 // indirect
 	github.com/jackc/pgpassfile v1.0.0 // indirect
 	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
+	golang.org/x/net v0.59.0 // indirect
+	golang.org/x/sync v0.23.0 // indirect
 	golang.org/x/text v0.42.0 // indirect
 )
 

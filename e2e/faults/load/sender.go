@@ -1,6 +1,7 @@
 package load
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -119,9 +120,11 @@ func (s *sender) make() order {
 	return o
 }
 
-// spoiled is the order under the same id with another body.
+// spoiled is the order under the same id with another body. An order without a tag stays as it is.
 func spoiled(o order) order {
-	o.body = append([]byte(" "), o.body...)
+	other := o.tag + "/other"
+	o.body = bytes.Replace(o.body, []byte(`"`+o.tag+`"`), []byte(`"`+other+`"`), 1)
+	o.tag = other
 	return o
 }
 

@@ -72,7 +72,7 @@ const (
 	// long is a pause past the broker's heartbeat of 10 s and every timeout of the load.
 	long = 22 * time.Second
 	// serverShare is one fault in how many that breaks a server.
-	serverShare = 8
+	serverShare = 5
 )
 
 // Draw makes a plan in which all faults begin before the given time. A target has one fault
