@@ -34,6 +34,23 @@ history of what clients sent and got, devices executed, and Postgres and the bro
 
 `
 
+// findings close the page.
+const findings = `
+## Found and mended
+
+- While acks could not be noted in the database but the mailbox could be read, a client that acked quickly was given
+  the same outcomes again and again (2,041 copies in one run; I2). A mailbox is now not read while more than a window
+  of its client's acks are yet to be noted; the six runs since had 12 to 27 copies.
+
+## Not injected yet
+
+Kills at named points inside the services; broker alarms, a full queue, a missing dead-letter exchange, a policy
+changed live, a consumer timeout passed; a database that is read-only, full, or out of connections; wrong
+clocks; a slot retired for good; redrives; partitions between broker nodes other than by a pause. Of a cluster the
+node that was started first is paused, but not killed: the port mapper of the others runs beside it. Latency of
+lanes beside a broken one (I8) and leaks of goroutines and connections are not checked.
+`
+
 // Page is docs/reliability.md for these runs.
 func Page(reports []Report) string {
 	var b strings.Builder
@@ -62,5 +79,6 @@ func Page(reports []Report) string {
 		"outcome in the hands of a client that stays connected, faults included.\n")
 	fmt.Fprintf(&b, "\nFaults in all: %s.\n", counts(faults))
 	fmt.Fprintf(&b, "\nOutcomes without an answer of the device: %s.\n", counts(reasons))
+	b.WriteString(findings)
 	return b.String()
 }
