@@ -5,7 +5,7 @@ BIN     := $(CURDIR)/.bin
 export GOFLAGS += -buildvcs=false
 
 .DEFAULT_GOAL := help
-.PHONY: help up reset test browser test-short check fmt vet lint tidy modules bench tools
+.PHONY: help up reset test browser test-short check fmt vet lint tidy modules bench faults tools
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -54,6 +54,9 @@ lint: $(BIN)/golangci-lint
 
 bench: ## throughput and latency through all parts, beside a bare pipeline
 	go run ./bench/cmd/bench
+
+faults: ## the fault suite: DURATION=10m of faults under load, from SEED= (random unless told); NODES=3 for a cluster
+	go run ./e2e/cmd/faults -duration $(or $(DURATION),5m) $(if $(SEED),-seed $(SEED)) $(if $(NODES),-nodes $(NODES))
 
 tools: $(BIN)/golangci-lint ## the linter, benchstat and govulncheck, into .bin/
 

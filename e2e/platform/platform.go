@@ -26,7 +26,9 @@ const grace = 20 * time.Second
 
 // Platform is one whole installation below one folder.
 type Platform struct {
+	// Broker is the first node, Peers the others of its cluster.
 	Broker   *rabbitmq.Instance
+	Peers    []*rabbitmq.Instance
 	Database *postgres.Instance
 
 	set services.Set
@@ -39,6 +41,11 @@ type Platform struct {
 // Start brings up broker, database and programs, and migrates; services are the caller's
 // to Run. Stop it also after an error.
 func Start(ctx context.Context, folder string) (*Platform, error) {
+	return StartCluster(ctx, folder, 1)
+}
+
+// StartCluster is Start with a broker of that many nodes.
+func StartCluster(ctx context.Context, folder string, nodes int) (*Platform, error) {
 	p := &Platform{
 		set:     services.Set{Programs: filepath.Join(folder, "bin"), Folder: folder},
 		running: map[string]*services.Service{}, ports: map[string][2]int{},
@@ -49,7 +56,7 @@ func Start(ctx context.Context, folder string) (*Platform, error) {
 	}
 	var all sync.WaitGroup
 	var broker, database, build error
-	all.Go(func() { p.Broker, broker = rabbitmq.Start(ctx, rabbitmq.Config{Base: folder}) })
+	all.Go(func() { broker = p.startBroker(ctx, nodes) })
 	all.Go(func() { p.Database, database = postgres.Start(ctx, postgres.Config{Base: folder, NoSync: true}) })
 	all.Go(func() { build = services.Build(ctx, root, p.set.Programs) })
 	all.Wait()
@@ -69,21 +76,31 @@ func (p *Platform) Stop(ctx context.Context) error {
 		errs = append(errs, service.Kill())
 	}
 	p.mu.Unlock()
-	if p.Broker != nil {
-		errs = append(errs, p.Broker.Kill())
+	for _, node := range p.nodes() {
+		errs = append(errs, node.Kill())
 	}
 	if p.Database != nil {
 		errs = append(errs, p.Database.Kill())
 	}
-	errs = append(errs,
-		rabbitmq.Discard(ctx, rabbitmq.Config{Base: p.set.Folder}),
-		postgres.Discard(ctx, postgres.Config{Base: p.set.Folder}))
+	for i := range max(len(p.nodes()), 1) {
+		errs = append(errs, rabbitmq.Discard(ctx, p.node(i)))
+	}
+	errs = append(errs, postgres.Discard(ctx, postgres.Config{Base: p.set.Folder}))
 	return errors.Join(errs...)
 }
 
 // Run starts a service under a name and waits until it is ready. A name that ran before
 // gets the same ports again.
 func (p *Platform) Run(ctx context.Context, name, program string, env map[string]string) (*services.Service, error) {
+	service, err := p.Launch(name, program, env)
+	if err != nil {
+		return nil, err
+	}
+	return service, service.WaitReady(ctx)
+}
+
+// Launch is Run without the wait.
+func (p *Platform) Launch(name, program string, env map[string]string) (*services.Service, error) {
 	p.mu.Lock()
 	ports := p.ports[name]
 	p.mu.Unlock()
@@ -94,10 +111,23 @@ func (p *Platform) Run(ctx context.Context, name, program string, env map[string
 		return nil, err
 	}
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.running[name] = service
 	p.ports[name] = [2]int{port(service.Public), port(service.Internal)}
-	p.mu.Unlock()
-	return service, service.WaitReady(ctx)
+	return service, nil
+}
+
+// Pause stops a service's process in its tracks (SIGSTOP), until Resume.
+func (p *Platform) Pause(name string) error { return p.signal(name, syscall.SIGSTOP) }
+
+// Resume lets a paused process go on.
+func (p *Platform) Resume(name string) error { return p.signal(name, syscall.SIGCONT) }
+
+func (p *Platform) signal(name string, signal syscall.Signal) error {
+	if err := syscall.Kill(p.Service(name).PID(), signal); err != nil {
+		return fmt.Errorf("send %s to %s: %w", signal, name, err)
+	}
+	return nil
 }
 
 // Service that was last run under the name.

@@ -129,6 +129,24 @@ func (i *Instance) Kill() error {
 	return nil
 }
 
+// Pause stops the node in its tracks (SIGSTOP) until Resume: to the other nodes, and to its
+// clients, it looks like a partition. It is an error that nothing runs.
+func (i *Instance) Pause() error { return i.signal(syscall.SIGSTOP) }
+
+// Resume lets a paused node go on.
+func (i *Instance) Resume() error { return i.signal(syscall.SIGCONT) }
+
+func (i *Instance) signal(signal syscall.Signal) error {
+	node := i.node.Load()
+	if node == nil {
+		return fmt.Errorf("send %s to RabbitMQ: it does not run", signal)
+	}
+	if err := syscall.Kill(node.PID(), signal); err != nil {
+		return fmt.Errorf("send %s to RabbitMQ: %w", signal, err)
+	}
+	return nil
+}
+
 // end stops whatever of this instance runs and gives the folder up.
 func (i *Instance) end(ctx context.Context, grace time.Duration) error {
 	var err error

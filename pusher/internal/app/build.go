@@ -22,25 +22,28 @@ import (
 
 // What operators have no reason to change.
 const (
-	lookupLimit  = 3 * time.Second // one question to the database on a client's way in
-	noteLimit    = 2 * time.Second // one attempt to note acks, for which deliveries wait
-	noteRetry    = time.Second
-	noteBacklog  = 65_536 // notes of about 80 bytes
-	storeLimit   = 10 * time.Second
-	retryMin     = 100 * time.Millisecond
-	retryMax     = 5 * time.Second
-	storeBatch   = 128
-	readers      = 4
-	drainGrace   = 3 * time.Second // from a client's moment to its close
-	reread       = 2 * time.Second // after a binding, for clusters where nodes hear of it later
-	rereadAfter  = time.Second
-	writeLimit   = 10 * time.Second
-	closeLimit   = 2 * time.Second
-	queueBytes   = 1 << 20
-	pruneEvery   = time.Minute
-	pruneRows    = 1000
-	settleWait   = 2 * time.Second
-	writerFinish = 5 * time.Second
+	lookupLimit = 3 * time.Second // one question to the database on a client's way in
+	noteLimit   = 2 * time.Second // one attempt to note acks, for which deliveries wait
+	noteRetry   = time.Second
+	noteBacklog = 65_536 // notes of about 80 bytes
+	storeLimit  = 10 * time.Second
+	retryMin    = 100 * time.Millisecond
+	retryMax    = 5 * time.Second
+	storeBatch  = 128
+	readers     = 4
+	// notedPatience is how long a reader waits for a client's acks to be noted, which takes
+	// milliseconds unless the database is away: that client's mailbox is tried again then.
+	notedPatience = 200 * time.Millisecond
+	drainGrace    = 3 * time.Second // from a client's moment to its close
+	reread        = 2 * time.Second // after a binding, for clusters where nodes hear of it later
+	rereadAfter   = time.Second
+	writeLimit    = 10 * time.Second
+	closeLimit    = 2 * time.Second
+	queueBytes    = 1 << 20
+	pruneEvery    = time.Minute
+	pruneRows     = 1000
+	settleWait    = 2 * time.Second
+	writerFinish  = 5 * time.Second
 )
 
 // database opens what is kept in Postgres. The ledger has a pool of its own, so that nothing
@@ -101,7 +104,10 @@ func (a *App) delivery(context.Context) error {
 	}
 	a.inLedger = receipts("ledger", noteInLedger(a.ledger))
 	a.inMailbox = receipts("mailbox", noteInMailbox(a.outcomes))
-	a.reader = mailbox.NewReader(mailbox.ReaderConfig{Workers: readers, Timeout: storeLimit, Shelf: a.outcomes, Log: a.log})
+	a.reader = mailbox.NewReader(mailbox.ReaderConfig{
+		Workers: readers, Timeout: storeLimit, Shelf: a.outcomes,
+		Notes: a.inMailbox, Unnoted: a.cfg.Window, Patience: notedPatience, Log: a.log,
+	})
 	a.hub = hub.New(hub.Config{
 		MaxSessions: a.cfg.ClientConnections, Keep: a.cfg.Reconnect, Reread: reread, RereadAfter: rereadAfter,
 		Patience: a.cfg.Patience, DrainLimit: a.cfg.Drain, DrainGrace: drainGrace,

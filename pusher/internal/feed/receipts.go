@@ -3,6 +3,7 @@ package feed
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -55,9 +56,15 @@ type Receipts struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 
-	mu      sync.Mutex // guards waiting
+	mu      sync.Mutex // guards the rest
 	waiting []receipt
+	// unnoted counts each client's notes that wait or are being written; changed is closed
+	// at the next write, and nil while nobody waits for it.
+	unnoted map[client]int
+	changed chan struct{}
 }
+
+type client struct{ tenant, client string }
 
 type receipt struct {
 	Mark
@@ -69,7 +76,9 @@ type acker interface{ Ack() }
 
 // NewReceipts makes one that writes once it is started.
 func NewReceipts(cfg ReceiptsConfig) *Receipts {
-	return &Receipts{cfg: cfg, wake: make(chan struct{}, 1), cancel: func() {}, done: make(chan struct{})}
+	return &Receipts{
+		cfg: cfg, wake: make(chan struct{}, 1), cancel: func() {}, done: make(chan struct{}), unnoted: map[client]int{},
+	}
 }
 
 // Start begins to write.
@@ -98,10 +107,56 @@ func (r *Receipts) Acked(it *session.Item) { r.add(receipt{Mark: markOf(it)}) }
 func (r *Receipts) add(n receipt) {
 	r.mu.Lock()
 	r.waiting = append(r.waiting, n)
+	r.unnoted[n.of()]++
 	r.mu.Unlock()
 	select {
 	case r.wake <- struct{}{}:
 	default: // already awake
+	}
+}
+
+func (n receipt) of() client { return client{n.Tenant, n.Client} }
+
+// Await returns once no more than that many of a client's acks are yet to be noted, or with
+// ctx's error. What has not been noted is still on offer in the mailbox, and a session
+// remembers only so many acks of its own: with more, it would get the same outcomes again.
+func (r *Receipts) Await(ctx context.Context, tenant, name string, atMost int) error {
+	for {
+		r.mu.Lock()
+		if r.unnoted[client{tenant, name}] <= atMost {
+			r.mu.Unlock()
+			return nil
+		}
+		if r.changed == nil {
+			r.changed = make(chan struct{})
+		}
+		changed := r.changed
+		r.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("wait for the client's acks to be noted: %w", context.Cause(ctx))
+		}
+	}
+}
+
+// settled says that notes are written, or will never be.
+func (r *Receipts) settled(batch []receipt) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.forget(batch)
+}
+
+// forget needs mu.
+func (r *Receipts) forget(notes []receipt) {
+	for _, n := range notes {
+		if r.unnoted[n.of()]--; r.unnoted[n.of()] <= 0 {
+			delete(r.unnoted, n.of())
+		}
+	}
+	if r.changed != nil {
+		close(r.changed)
+		r.changed = nil
 	}
 }
 
@@ -141,6 +196,7 @@ func (r *Receipts) writeAll(ctx context.Context) {
 			}
 		}
 		if err == nil {
+			r.settled(batch)
 			continue
 		}
 		r.cfg.Log.Warn("acks of clients are not noted yet", zap.String("in", r.cfg.Name), zap.Int("acks", len(batch)), zap.Error(err))
@@ -186,6 +242,7 @@ func (r *Receipts) keep(batch []receipt) {
 				n.delivery.Ack()
 			}
 		}
+		r.forget(r.waiting[:over])
 		r.waiting = r.waiting[over:]
 		r.cfg.Forgotten(over)
 	}

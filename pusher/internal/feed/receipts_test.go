@@ -250,3 +250,60 @@ func TestCrowded(t *testing.T) {
 		t.Fatalf("%d in flight", f.count)
 	}
 }
+
+func TestAwaitHoldsUntilAClientsAcksAreNoted(t *testing.T) {
+	t.Parallel()
+	r, b := newReceipts(t, nil)
+	defer stop(t, r)
+	for n := range byte(3) {
+		r.add(note(n, nil))
+	}
+	if err := r.Await(t.Context(), "t", "c", 3); err != nil {
+		t.Errorf("three are not more than three: %v", err)
+	}
+	if err := r.Await(t.Context(), "t", "another", 0); err != nil {
+		t.Errorf("another client has none: %v", err)
+	}
+	short, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if err := r.Await(short, "t", "c", 2); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("with three to be noted: %v", err)
+	}
+	all := make(chan error, 1)
+	go func() { all <- r.Await(t.Context(), "t", "c", 0) }()
+	for range 10 { // attempts; the first ones fail, and what they had stays to be noted
+		b.answer <- errAway
+	}
+	for range 10 {
+		b.answer <- nil
+	}
+	select {
+	case err := <-all:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("all are noted, and it still waits")
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.unnoted) != 0 {
+		t.Errorf("it still counts %v", r.unnoted)
+	}
+}
+
+func TestWhatTheBacklogForgetsIsNotAwaited(t *testing.T) {
+	t.Parallel()
+	r, b := newReceipts(t, func(cfg *ReceiptsConfig) { cfg.Backlog = 2; cfg.Retry = time.Hour })
+	for range 3 {
+		b.answer <- errAway
+	}
+	for n := range byte(10) {
+		r.add(note(n, nil))
+	}
+	if err := r.Await(t.Context(), "t", "c", 2); err != nil {
+		t.Errorf("eight of ten are forgotten: %v", err)
+	}
+	b.answer <- nil
+	stop(t, r)
+}

@@ -27,7 +27,18 @@ type ReaderConfig struct {
 	// Timeout bounds one fetch.
 	Timeout time.Duration
 	Shelf   Shelf
-	Log     *zap.Logger
+	// Notes are the clients' acks on their way into the mailbox. No mailbox is read while more
+	// than Unnoted of its client's are not there yet; it has to be no more than a session
+	// surely remembers. Patience bounds the wait for them.
+	Notes    Notes
+	Unnoted  int
+	Patience time.Duration
+	Log      *zap.Logger
+}
+
+// Notes waits until no more than that many of a client's acks are yet to be noted; feed.Receipts.
+type Notes interface {
+	Await(ctx context.Context, tenant, client string, atMost int) error
 }
 
 // Reader reads the mailboxes of connected clients for the hub: a few at a time, each client
@@ -110,6 +121,10 @@ func (r *Reader) read(ctx context.Context, p *hub.Place) (again bool) {
 	if !ok {
 		return false
 	}
+	if !r.noted(ctx, p.Key()) {
+		p.ReadFailed()
+		return false
+	}
 	limited, cancel := context.WithTimeout(ctx, r.cfg.Timeout)
 	defer cancel()
 	rows, waiting, err := r.cfg.Shelf.Fetch(limited, ask.Key.Tenant, ask.Key.Client, ask.Exclude, ask.Outcomes, int64(ask.Bytes))
@@ -126,6 +141,13 @@ func (r *Reader) read(ctx context.Context, p *hub.Place) (again bool) {
 		items = append(items, item(&rows[i]))
 	}
 	return p.Filled(ask, items, waiting)
+}
+
+// noted waits a moment for the client's acks to be noted.
+func (r *Reader) noted(ctx context.Context, key hub.Key) bool {
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.Patience)
+	defer cancel()
+	return r.cfg.Notes.Await(ctx, key.Tenant, key.Client, r.cfg.Unnoted) == nil
 }
 
 func item(row *mailbox.Item) *session.Item {

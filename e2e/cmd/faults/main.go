@@ -1,0 +1,85 @@
+// Command faults runs the fault suite: Cupline as real processes under load, with faults
+// injected from a seed, and the check that every accepted command ended in one outcome.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/cupline/cupline/e2e/faults/history"
+	"github.com/cupline/cupline/e2e/faults/suite"
+)
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "faults:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	seed := flag.Uint64("seed", rand.Uint64N(1_000_000), "the `seed` of faults and load; the same one breaks the same things")
+	duration := flag.Duration("duration", 5*time.Minute, "how long faults are injected; 0 for the load alone")
+	quiet := flag.Duration("load", 0, "how long the load goes on after the last fault")
+	rate := flag.Float64("rate", 4, "posts a second of each of the ten clients")
+	nodes := flag.Int("nodes", 1, "nodes of the broker: 1, or 3 for a cluster")
+	folder := flag.String("folder", "", "where history.jsonl is left; a new temporary `folder` when empty")
+	page := flag.String("page", "", "instead of a run: write this `file` about the histories that follow")
+	flag.Parse()
+	if *page != "" {
+		return write(*page, flag.Args())
+	}
+	if *folder == "" {
+		made, err := os.MkdirTemp("", "cupline-faults-")
+		if err != nil {
+			return err
+		}
+		*folder = made
+	}
+	if err := os.MkdirAll(*folder, 0o755); err != nil {
+		return err
+	}
+	absolute, err := filepath.Abs(*folder)
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	report, err := suite.Run(ctx, suite.Config{
+		Seed: *seed, Faults: *duration, Load: *quiet, Rate: *rate, Nodes: *nodes, Folder: absolute, Progress: os.Stderr,
+	})
+	fmt.Print(report)
+	fmt.Println("  history:", filepath.Join(absolute, "history.jsonl"))
+	if err != nil {
+		return err
+	}
+	if n := len(report.Violations); n > 0 {
+		return fmt.Errorf("%d violations; replay with SEED=%d", n, *seed)
+	}
+	return nil
+}
+
+// write makes the page about runs that were.
+func write(page string, histories []string) error {
+	var reports []suite.Report
+	for _, path := range histories {
+		file, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		events, err := history.Read(file)
+		if err := errors.Join(err, file.Close()); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		reports = append(reports, suite.Summarise(events))
+	}
+	return os.WriteFile(page, []byte(suite.Page(reports)), 0o644) //nolint:gosec // a page of the docs is for all to read
+}

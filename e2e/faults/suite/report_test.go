@@ -1,0 +1,36 @@
+package suite_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cupline/cupline/e2e/faults/history"
+	"github.com/cupline/cupline/e2e/faults/suite"
+)
+
+func TestARunIsSummedUp(t *testing.T) {
+	t.Parallel()
+	at := time.Unix(1000, 0)
+	post := history.Event{At: at, Kind: history.Post, Tenant: "t", Client: "online", ID: "1", CommandID: "c1", Answer: history.Accepted}
+	refused := history.Event{At: at, Kind: history.Post, Tenant: "t", Client: "online", ID: "2", Answer: history.Refused, Status: 503}
+	got := history.Event{At: at.Add(2 * time.Second), Kind: history.Outcome, Tenant: "t", Client: "online", ID: "1", CommandID: "c1", Origin: "device"}
+	again := got
+	again.At = at.Add(time.Minute)
+	report := suite.Summarise([]history.Event{
+		{Kind: history.Run, Name: "7", Count: 3}, post, post, refused, got, again,
+		{Kind: history.Execution, Tenant: "t", CommandID: "c1"},
+		{Kind: history.Fault, Name: "api-0", Detail: "kill"},
+		{Kind: history.Queue, Name: "q", Count: 1},
+	})
+	if report.Commands != 1 || report.Copies != 1 || report.Executions != 1 || report.Longest != 2*time.Second ||
+		report.Posts[history.Refused] != 1 || report.Faults["kill"] != 1 || len(report.Violations) != 1 {
+		t.Errorf("summed up as %+v", report)
+	}
+	if page := suite.Page([]suite.Report{report}); !strings.Contains(page, "| 7 | 3 | 1 | 1 | 1 | 0 | 1 | 1 | 0 | 1 | 2s | 0s | 1 |") {
+		t.Errorf("the page has no such line:\n%s", page)
+	}
+	if text := report.String(); !strings.Contains(text, "I7: queue q") || !strings.Contains(text, "kill 1") {
+		t.Errorf("the report says %s", text)
+	}
+}

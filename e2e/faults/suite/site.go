@@ -1,0 +1,235 @@
+package suite
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"path/filepath"
+	"slices"
+
+	"github.com/cupline/cupline/e2e/faults/history"
+	"github.com/cupline/cupline/e2e/faults/link"
+	"github.com/cupline/cupline/e2e/faults/load"
+	"github.com/cupline/cupline/e2e/faults/schedule"
+	"github.com/cupline/cupline/e2e/platform"
+	"github.com/cupline/cupline/local/rabbitmq"
+	"github.com/cupline/cupline/local/services"
+)
+
+const (
+	tenants   = 2
+	agentName = "host"
+	// drain is how long a service may take to end in order.
+	drain = "8s"
+)
+
+// part is a process of the site.
+type part struct {
+	name, program string
+	env           map[string]string
+	tenant        string // of an agent
+}
+
+// site is one installation with a breakable link between each process and what it needs.
+type site struct {
+	*platform.Platform
+	parts  []part
+	links  map[string]*link.Link
+	things *link.Link
+	nodes  map[string]*rabbitmq.Instance // of the broker
+}
+
+// wires that each process has.
+const (
+	toDatabase = " to database"
+	devices    = "devices"
+	broker     = "broker"
+	database   = "database"
+)
+
+func tenantName(i int) string { return fmt.Sprintf("tenant%d", i) }
+
+// raise starts broker, database and all processes. Lower it also after an error.
+func raise(ctx context.Context, folder string, nodes int) (*site, error) {
+	s := &site{links: map[string]*link.Link{}, nodes: map[string]*rabbitmq.Instance{}}
+	var err error
+	if s.Platform, err = platform.StartCluster(ctx, folder, nodes); err != nil {
+		return s, err
+	}
+	s.nodes[broker] = s.Broker
+	for i, peer := range s.Peers {
+		s.nodes[fmt.Sprintf("%s-%d", broker, i+1)] = peer
+	}
+	for _, p := range []part{
+		{name: "api-0", program: services.API}, {name: "api-1", program: services.API},
+		{name: "dispatcher-0", program: services.Dispatcher, env: map[string]string{"CUPLINE_ROLES": "work"}},
+		{name: "dispatcher-1", program: services.Dispatcher, env: map[string]string{"CUPLINE_ROLES": "work"}},
+		{name: "recorder-0", program: services.Dispatcher, env: map[string]string{"CUPLINE_ROLES": "record"}},
+		{name: "pusher-0", program: services.Pusher, env: map[string]string{"CUPLINE_SLOT": "pusher-0"}},
+		{name: "pusher-1", program: services.Pusher, env: map[string]string{"CUPLINE_SLOT": "pusher-1"}},
+	} {
+		if err := s.wire(ctx, &p); err != nil {
+			return s, err
+		}
+		s.parts = append(s.parts, p)
+	}
+	if s.things, err = s.open(ctx, devices, s.Broker.MQTTAddress()); err != nil {
+		return s, err
+	}
+	for i := range tenants {
+		s.parts = append(s.parts, s.agent(tenantName(i)))
+	}
+	for _, p := range s.parts {
+		if _, err := s.Run(ctx, p.name, p.program, p.env); err != nil {
+			return s, fmt.Errorf("start %s: %w", p.name, err)
+		}
+	}
+	return s, nil
+}
+
+// wire puts links between a service and the broker and database.
+func (s *site) wire(ctx context.Context, p *part) error {
+	env := map[string]string{"CUPLINE_DRAIN": drain, "RABBITMQ_MANAGEMENT_URL": s.Broker.ManagementURL()}
+	for _, to := range s.needs() {
+		address, err := url.Parse(to.address)
+		if err != nil {
+			return fmt.Errorf("wire %s: its address cannot be read", p.name)
+		}
+		l, err := s.open(ctx, p.name+to.wire, address.Host)
+		if err != nil {
+			return err
+		}
+		through, err := l.URL(to.address)
+		if err != nil {
+			return err
+		}
+		if before := env[to.variable]; before != "" {
+			through = before + "," + through // the nodes of a cluster are tried in turn
+		}
+		env[to.variable] = through
+	}
+	switch p.program {
+	case services.Dispatcher:
+		env["CUPLINE_HTTP_ALLOWED_NETWORKS"] = "127.0.0.0/8" // the suite's devices
+	case services.Pusher:
+		env["CUPLINE_RECONNECT_WINDOW"] = "3s" // so that what is left of it can be seen
+	}
+	for name, value := range p.env {
+		env[name] = value
+	}
+	p.env = env
+	return nil
+}
+
+// need is something that services connect to.
+type need struct{ wire, variable, address string }
+
+func (s *site) needs() []need {
+	all := []need{{toDatabase, "DATABASE_URL", s.Database.URL()}}
+	// The last one first: queues are led by the node at which they are declared, and the
+	// leader is to be killed too.
+	for _, name := range slices.Backward(slices.Sorted(maps.Keys(s.nodes))) {
+		all = append(all, need{" to " + name, "AMQP_URL", s.nodes[name].URL()})
+	}
+	return all
+}
+
+func (s *site) open(ctx context.Context, name, target string) (*link.Link, error) {
+	l, err := link.Open(ctx, target)
+	if err == nil {
+		s.links[name] = l
+	}
+	return l, err
+}
+
+func (s *site) agent(tenant string) part {
+	return part{name: "agent-" + tenant, program: services.Agent, tenant: tenant, env: map[string]string{
+		"CUPLINE_MQTT_URL": "tcp://" + s.things.Address(), "CUPLINE_MQTT_USERNAME": s.Broker.User(),
+		"CUPLINE_MQTT_PASSWORD": s.Broker.Password(), "CUPLINE_TENANT": tenant, "CUPLINE_DEVICE": agentName,
+		"CUPLINE_AGENT_STATE": s.state(tenant), "CUPLINE_AGENT_TEST_METHODS": "true",
+	}}
+}
+
+// state is the folder in which a tenant's agent notes what it executes.
+func (s *site) state(tenant string) string { return filepath.Join(s.Folder(), "state-"+tenant) }
+
+// targets is all that can be broken.
+func (s *site) targets() []schedule.Target {
+	var all []schedule.Target
+	for _, p := range s.parts {
+		all = append(all, schedule.Target{Name: p.name})
+		for _, n := range s.needs() {
+			if s.links[p.name+n.wire] != nil {
+				all = append(all, schedule.Target{Name: p.name + n.wire, Class: schedule.Wire})
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.nodes)) {
+		class := schedule.Node
+		switch {
+		case len(s.Peers) == 0:
+			class = schedule.Server
+		case name == broker:
+			class = schedule.Anchor // its epmd serves the others
+		}
+		all = append(all, schedule.Target{Name: name, Class: class})
+	}
+	return append(all, schedule.Target{Name: devices, Class: schedule.Wire},
+		schedule.Target{Name: database, Class: schedule.Server})
+}
+
+// load makes the keys and starts the load.
+func (s *site) load(ctx context.Context, cfg Config, log *history.Log) (*load.Load, error) {
+	plan := load.Config{
+		Seed: cfg.Seed, Rate: cfg.Rate, Log: log,
+		MQTT: load.MQTT{URL: "tcp://" + s.things.Address(), User: s.Broker.User(), Password: s.Broker.Password()},
+	}
+	for _, p := range s.parts {
+		switch p.program {
+		case services.API:
+			plan.APIs = append(plan.APIs, "http://"+s.Service(p.name).Public)
+		case services.Pusher:
+			plan.Pushers = append(plan.Pushers, "ws://"+s.Service(p.name).Public)
+		}
+	}
+	for i := range tenants {
+		tenant := load.Tenant{Name: tenantName(i), Keys: map[string]string{}, Agent: agentName}
+		for _, client := range load.Manners() {
+			key, err := s.key(ctx, tenant.Name, string(client))
+			if err != nil {
+				return nil, err
+			}
+			tenant.Keys[string(client)] = key
+		}
+		plan.Tenants = append(plan.Tenants, tenant)
+	}
+	return load.Start(ctx, plan)
+}
+
+func (s *site) key(ctx context.Context, tenant, client string) (string, error) {
+	printed, err := s.CLI(ctx, "keys", "create", "--database", "--tenant", tenant, "--client", client,
+		"--scope", "commands:send,replies:read,devices:read,devices:write", "--output", "json")
+	if err != nil {
+		return "", err
+	}
+	var made struct{ Token string }
+	if err := json.Unmarshal(printed, &made); err != nil || made.Token == "" {
+		return "", fmt.Errorf("keys create printed no token: %w", err)
+	}
+	return made.Token, nil
+}
+
+// lower ends everything and deletes the data.
+func (s *site) lower(ctx context.Context) error {
+	var errs []error
+	if s.Platform != nil {
+		errs = append(errs, s.Stop(ctx))
+	}
+	for _, l := range s.links {
+		errs = append(errs, l.Close())
+	}
+	return errors.Join(errs...)
+}
