@@ -5,7 +5,7 @@ BIN     := $(CURDIR)/.bin
 export GOFLAGS += -buildvcs=false
 
 .DEFAULT_GOAL := help
-.PHONY: help up reset test test-short check fmt vet lint tidy modules bench tools
+.PHONY: help up reset test test-short test-install check fmt vet lint tidy modules bench tools
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -24,6 +24,9 @@ test: ## every test, race detector on, with a private broker and database
 
 test-short: ## the tests that need nothing running
 	go test -short work
+
+test-install: ## image, compose file, chart, rules and dashboards; builds Helm once, into .bin/
+	GOWORK=off go -C install test -timeout 20m ./...
 
 check: fmt vet modules lint ## the quick gates: format, vet, each module alone, lint
 
