@@ -39,10 +39,14 @@ vet:
 # The workspace forgives an undeclared import, so each module is held to stand alone.
 modules:
 	@for m in $(MODULES); do \
-	  (cd $$m && GOWORK=off go mod tidy -diff && GOWORK=off go build ./... && GOWORK=off go vet ./...) || { echo "module $$m does not stand alone"; exit 1; }; \
+	  (cd $$m && GOWORK=off go mod tidy -diff && GOWORK=off go build ./... && GOWORK=off go vet ./...) || { echo "module $$m does not stand alone; try: make tidy"; exit 1; }; \
 	done
 	go work sync
 	git diff --exit-code -- '*go.mod' '*go.sum' go.work.sum
+
+tidy: ## bring the modules' requirements in step with each other
+	go work sync
+	@for m in $(MODULES); do (cd $$m && GOWORK=off go mod tidy) || exit 1; done
 
 lint: $(BIN)/golangci-lint
 	$(BIN)/golangci-lint run $$(go list -f '{{.Dir}}/...' -m)

@@ -143,7 +143,8 @@ func (s *site) cleanUp(t *testing.T) {
 	// Gone already, most often.
 	_ = syscall.Kill(-s.make.Process.Pid, syscall.SIGTERM)
 	select {
-	case <-s.ended: // with whatever code
+	case err := <-s.ended:
+		t.Logf("make up ended: %v", err)
 	case <-time.After(limit):
 		t.Error("make up does not end")
 	}

@@ -4,16 +4,14 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
+
+	"go.uber.org/zap"
 
 	"github.com/cupline/cupline/api/internal/app"
-	"github.com/cupline/cupline/chassis/settings"
+	"github.com/cupline/cupline/chassis/command"
 	"github.com/cupline/cupline/chassis/telemetry"
 )
 
@@ -25,37 +23,15 @@ func main() {
 }
 
 func run(args, environ []string, out, logs io.Writer) error {
-	flags := flag.NewFlagSet("api", flag.ContinueOnError)
-	list := flags.Bool("settings", false, "list the settings, and end")
-	switch err := flags.Parse(args); {
-	case errors.Is(err, flag.ErrHelp):
-		return nil
-	case err != nil:
-		return err
-	case flags.NArg() > 0:
-		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
-	}
-	if *list {
-		table, err := settings.Markdown(app.Settings{})
-		if err != nil {
-			return err
-		}
-		_, err = io.WriteString(out, table)
-		return err
-	}
-	var cfg app.Settings
-	if err := settings.Load(&cfg, environ); err != nil {
-		return err
-	}
-	log, level, err := telemetry.NewLog(logs, cfg.Log)
-	if err != nil {
-		return err
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	api, err := app.New(ctx, cfg, log, level)
-	if err != nil {
-		return err
-	}
-	return api.Run(ctx)
+	return command.Program[app.Settings]{
+		Name: "api",
+		Log:  func(cfg app.Settings) telemetry.LogConfig { return cfg.Log },
+		Serve: func(ctx context.Context, cfg app.Settings, log *zap.Logger, level zap.AtomicLevel) error {
+			api, err := app.New(ctx, cfg, log, level)
+			if err != nil {
+				return err
+			}
+			return api.Run(ctx)
+		},
+	}.Run(args, environ, out, logs)
 }

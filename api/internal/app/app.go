@@ -25,10 +25,10 @@ import (
 // teardown is what stopping may take besides the drain.
 const teardown = 10 * time.Second
 
-// lookLimit bounds each look into the database that a post may have to wait for: four of them (key, device,
-// type, lanes) while a database that hangs is being found out, and the post is answered within
-// two seconds all the same.
-const lookLimit = 500 * time.Millisecond
+// lookLimit bounds each look into the database that a post may have to wait for, four at most: key,
+// device, type, lanes. What is in memory is waited for only by those who find out that a
+// database hangs; the others are served from memory.
+const lookLimit = time.Second
 
 // applicationName is what Postgres and the broker see.
 const applicationName = "cupline-api"

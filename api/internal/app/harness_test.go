@@ -121,7 +121,16 @@ func (w *world) start(change func(*Settings)) {
 
 func (w *world) waitReady() {
 	w.t.Helper()
-	brokertest.Within(w.t, 30*time.Second, "the process is ready", func() bool { return w.missing() == "" })
+	var missing string
+	defer func() {
+		if missing != "" {
+			w.t.Logf("/readyz said last: %s", missing)
+		}
+	}()
+	brokertest.Within(w.t, 30*time.Second, "the process is ready", func() bool {
+		missing = w.missing()
+		return missing == ""
+	})
 }
 
 // missing is what /readyz says is missing; empty when nothing is.
@@ -247,7 +256,7 @@ func (w *world) into(a answer, v any) {
 	}
 }
 
-// do sends a request with shop's key; header holds names and values in turn.
+// do sends a request with shop's key; header holds names and values in turn. It may be called from any goroutine.
 func (w *world) do(method, path, body string, header ...string) answer {
 	w.t.Helper()
 	r := must(http.NewRequest(method, "http://"+w.app.Addr()+path, strings.NewReader(body)))
@@ -261,11 +270,14 @@ func (w *world) do(method, path, body string, header ...string) answer {
 	began := time.Now()
 	got, err := w.client.Do(r)
 	if err != nil {
-		w.t.Fatalf("%s %s: %v", method, path, err)
+		w.t.Errorf("%s %s: %v", method, path, err)
+		return answer{}
 	}
 	defer got.Body.Close()
 	text, err := io.ReadAll(got.Body)
-	w.check(err)
+	if err != nil {
+		w.t.Errorf("%s %s: %v", method, path, err)
+	}
 	return answer{got.StatusCode, got.Header, string(text), time.Since(began)}
 }
 

@@ -18,8 +18,8 @@ const (
 	// lanesLimit bounds one question for the lanes, so that a database that hangs does not
 	// keep the broker's link from coming up.
 	lanesLimit = 2 * time.Second
-	// lanesPause is between tries while the lanes cannot be told.
-	lanesPause = 2 * time.Second
+	// lanesPause is between tries while the lanes, or the broker, cannot be asked.
+	lanesPause = time.Second
 )
 
 // lanes keeps the way in declared: the commands exchange, the dead-letter exchange, and the work queue
@@ -109,12 +109,13 @@ func (l *lanes) run(ctx context.Context) {
 		}
 		retry = nil
 		err := l.link.Do(ctx, l.declare)
-		switch {
-		case err == nil, errors.Is(err, broker.ErrUnavailable), errors.Is(err, broker.ErrClosed):
-			// Done; or it is done when the link comes up.
-		case ctx.Err() == nil:
+		if err == nil || ctx.Err() != nil {
+			continue
+		}
+		// Also while the link is down: the step of its coming up may be what asked for this.
+		retry = time.After(lanesPause)
+		if !errors.Is(err, broker.ErrUnavailable) {
 			l.log.Warn("lanes not declared", zap.Error(err))
-			retry = time.After(lanesPause)
 		}
 	}
 }

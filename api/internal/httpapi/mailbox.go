@@ -83,17 +83,22 @@ func (s *Server) poll(c echo.Context, who auth.Principal, wait time.Duration, li
 	if err != nil || len(items) > 0 {
 		return items, waiting, err
 	}
-	control := http.NewResponseController(c.Response())
-	// The server's own deadlines would end a long poll, and the read's end would look like a hang-up.
-	if err := control.SetReadDeadline(time.Time{}); err != nil {
-		return nil, 0, err
-	}
-	if err := control.SetWriteDeadline(time.Now().Add(wait + mailboxHold)); err != nil {
+	if err := holdOpen(c, wait); err != nil {
 		return nil, 0, err
 	}
 	patience, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	return s.await(patience, arrived, look)
+}
+
+// holdOpen lets a request wait. The server's own deadlines would end it, and the end of the one for
+// reading would look as if the client had hung up.
+func holdOpen(c echo.Context, wait time.Duration) error {
+	control := http.NewResponseController(c.Response())
+	if err := control.SetReadDeadline(time.Time{}); err != nil {
+		return err
+	}
+	return control.SetWriteDeadline(time.Now().Add(wait + mailboxHold))
 }
 
 // await looks whenever something arrived, and once more when ctx ends.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/goleak"
@@ -310,6 +311,43 @@ func TestSlowPeersAreCut(t *testing.T) {
 		if _, err := io.Copy(io.Discard, bufio.NewReader(conn)); err != nil && !strings.Contains(err.Error(), "reset") {
 			t.Errorf("a slow %s: %v", name, err)
 		}
+	}
+}
+
+// A request that is held open outlives the timeouts against slow peers, and still notices a hang-up.
+func TestHoldOpen(t *testing.T) {
+	t.Parallel()
+	u := serve(t, nil, func(cfg *Config) { cfg.Timeouts = Timeouts{Read: 50 * time.Millisecond, Write: 50 * time.Millisecond} })
+	ended := make(chan error, 1)
+	u.echo.GET("/held", func(c echo.Context) error {
+		if err := holdOpen(c, time.Minute); err != nil {
+			return err
+		}
+		ctx := c.Request().Context()
+		select {
+		case <-time.After(300 * time.Millisecond):
+		case <-ctx.Done():
+		}
+		ended <- ctx.Err()
+		return c.NoContent(http.StatusNoContent)
+	})
+	base := &http.Transport{}
+	defer base.CloseIdleConnections()
+	answer, err := base.RoundTrip(httptest.NewRequest("GET", "http://"+u.Addr()+"/held", nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	if err := <-ended; err != nil || answer.StatusCode != http.StatusNoContent {
+		t.Errorf("%d, %v", answer.StatusCode, err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := base.RoundTrip(httptest.NewRequest("GET", "http://"+u.Addr()+"/held", nil).WithContext(ctx)); err == nil {
+		t.Error("answered after all")
+	}
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("a client that hung up: %v", err)
 	}
 }
 

@@ -91,7 +91,7 @@ func parse(arguments []string, progress io.Writer) (suite.Config, string, error)
 	flags.IntVar(&cfg.Window, "window", cfg.Window, "outcomes that a client lets wait for its ack")
 	flags.IntVar(&cfg.Workers, "workers", cfg.Workers, "connections that post")
 	flags.IntVar(&cfg.Devices, "devices", cfg.Devices, "devices of each type")
-	flags.IntVar(&cfg.Connections, "device-connections", cfg.Connections, "MQTT connections that the devices share")
+	flags.IntVar(&cfg.Connections, "device-connections", cfg.Connections, "MQTT connections that the devices share, at most one each")
 	flags.IntVar(&cfg.Size, "size", cfg.Size, "bytes of a request, and of a message of the bare pipeline")
 	flags.StringVar(&cfg.Folder, "folder", "", "where everything is kept meanwhile; .run/bench of the checkout when not given")
 	file := flags.String("json", "", "write everything that was measured to this `file`")
@@ -110,6 +110,7 @@ func parse(arguments []string, progress io.Writer) (suite.Config, string, error)
 	if err := flags.Parse(arguments); err != nil {
 		return cfg, "", err
 	}
+	cfg.Connections = min(cfg.Connections, cfg.Devices)
 	if flags.NArg() > 0 {
 		return cfg, "", fmt.Errorf("what is %q meant to be? Cases go into --cases", flags.Arg(0))
 	}

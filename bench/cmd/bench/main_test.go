@@ -24,7 +24,7 @@ func TestFlags(t *testing.T) {
 		t.Errorf("%+v, %s", cfg, file)
 	}
 	// What the smoke sets is the default of the other flags, wherever it stands.
-	if cfg, _, err := parse([]string{"--clients", "3", "--smoke"}, t.Output()); err != nil || cfg.Clients != 3 || cfg.Length != time.Second {
+	if cfg, _, err := parse([]string{"--clients", "3", "--smoke"}, t.Output()); err != nil || cfg.Clients != 3 || cfg.Length != 500*time.Millisecond {
 		t.Errorf("%+v, %v", cfg, err)
 	}
 }

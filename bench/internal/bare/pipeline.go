@@ -49,8 +49,9 @@ type Pipeline struct {
 	conns  []*amqp.Connection
 	stages sync.WaitGroup
 	cancel context.CancelCauseFunc
-	failed context.Context // ends with the first failure
-	over   chan struct{}   // the source has no more to offer
+	failed <-chan struct{} // closed with the first failure, which cause tells
+	cause  func() error
+	over   chan struct{} // the source has no more to offer
 }
 
 // New makes a pipeline that has not begun.
@@ -58,7 +59,8 @@ func New(cfg Config) *Pipeline { return &Pipeline{cfg: cfg, over: make(chan stru
 
 // Start connects the three stages and lets messages flow.
 func (p *Pipeline) Start(ctx context.Context) error {
-	p.failed, p.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+	failing, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	p.failed, p.cancel, p.cause = failing.Done(), cancel, func() error { return context.Cause(failing) }
 	if err := p.connect(ctx); err != nil {
 		p.cancel(err)
 		return errors.Join(err, p.disconnect())
@@ -71,7 +73,7 @@ func (p *Pipeline) Start(ctx context.Context) error {
 	p.run(p.source.confirm)
 	p.run(func() error {
 		defer close(p.over)
-		return p.source.publish(p.failed)
+		return p.source.publish(failing)
 	})
 	return nil
 }
@@ -109,8 +111,8 @@ func (p *Pipeline) drain(ctx context.Context) error {
 	select {
 	case <-p.sink.reached(published):
 		return nil
-	case <-p.failed.Done():
-		return fmt.Errorf("the bare pipeline broke: %w", context.Cause(p.failed))
+	case <-p.failed:
+		return fmt.Errorf("the bare pipeline broke: %w", p.cause())
 	case <-ctx.Done():
 		return fmt.Errorf("the bare pipeline lost messages: %d of %d published arrived", p.sink.done.Load(), published)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -255,7 +256,7 @@ func TestJudge(t *testing.T) {
 		{202, `{"items":[{"state":"accepted"}]}`, nil, 2, []fate{doubtful, doubtful}},
 		{202, `{`, nil, 2, []fate{doubtful, doubtful}},
 	} {
-		if got := judge(c.status, []byte(c.answer), c.err, c.count); fmt.Sprint(got) != fmt.Sprint(c.want) {
+		if got := judge(c.status, []byte(c.answer), c.err, c.count); !slices.Equal(got, c.want) {
 			t.Errorf("%d %s %v: got %v, want %v", c.status, c.answer, c.err, got, c.want)
 		}
 	}

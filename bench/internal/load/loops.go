@@ -1,27 +1,30 @@
 package load
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // turnedAwayPause is what a worker waits after a refusal; the platform's Retry-After is longer, and meant for clients
 // that can wait.
 const turnedAwayPause = 50 * time.Millisecond
 
 // startClosed has every worker post, wait for the outcomes, and post again.
-func (r *Run) startClosed() {
+func (r *Run) startClosed(ctx context.Context) {
 	for n := range r.plan.Workers {
-		r.workers.Go(func() { r.workClosed(r.newHand(n)) })
+		r.workers.Go(func() { r.workClosed(ctx, r.newHand(n)) })
 	}
 }
 
-func (r *Run) workClosed(h *hand) {
+func (r *Run) workClosed(ctx context.Context, h *hand) {
 	defer h.poster.close()
 	waiter := make(chan struct{}, r.plan.Batch)
 	for r.take() {
-		turnedAway := r.post(h, r.now(), waiter)
+		turnedAway := r.post(ctx, h, r.now(), waiter)
 		for range r.plan.Batch {
 			select {
 			case <-waiter:
-			case <-r.broken.Done():
+			case <-r.broken:
 				return
 			}
 		}
@@ -33,7 +36,7 @@ func (r *Run) workClosed(h *hand) {
 
 // startOpen has POSTs fall due at the plan's rate, and every worker take the next that is. A worker that comes late
 // does not move what is due: it stays the time from which latency counts.
-func (r *Run) startOpen() {
+func (r *Run) startOpen(ctx context.Context) {
 	// Room for one each: what is due and not taken waits in the pacer, which loses nothing by waiting.
 	due := make(chan time.Duration, r.plan.Workers)
 	r.workers.Go(func() {
@@ -46,7 +49,7 @@ func (r *Run) startOpen() {
 			}
 			select {
 			case due <- at:
-			case <-r.broken.Done():
+			case <-r.broken:
 				return
 			}
 		}
@@ -56,7 +59,7 @@ func (r *Run) startOpen() {
 			h := r.newHand(n)
 			defer h.poster.close()
 			for at := range due {
-				r.post(h, at, nil)
+				r.post(ctx, h, at, nil)
 			}
 		})
 	}
@@ -69,6 +72,6 @@ func (r *Run) pause(while time.Duration) {
 	select {
 	case <-timer.C:
 	case <-r.stopped:
-	case <-r.broken.Done():
+	case <-r.broken:
 	}
 }

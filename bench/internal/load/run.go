@@ -24,8 +24,9 @@ type Run struct {
 	stopOnce sync.Once
 	over     chan struct{}
 	overOnce sync.Once
-	broken   context.Context // ends with the first failure, or when all is given up
-	cancel   context.CancelCauseFunc
+	cancel   context.CancelCauseFunc // ends everything, with the first failure
+	broken   <-chan struct{}         // closed then, or when all is given up
+	cause    func() error
 	workers  sync.WaitGroup
 
 	mu       sync.Mutex // guards the rest
@@ -45,7 +46,8 @@ func (r *Run) Start(ctx context.Context) error {
 	if err := r.plan.check(); err != nil {
 		return err
 	}
-	r.broken, r.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+	life, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	r.broken, r.cancel, r.cause = life.Done(), cancel, func() error { return context.Cause(life) }
 	r.epoch = time.Now()
 	for _, client := range r.plan.Clients {
 		b := newBook(client.next+1, r.pending)
@@ -58,9 +60,9 @@ func (r *Run) Start(ctx context.Context) error {
 		s.run(r.now, r.fail)
 	}
 	if r.plan.Rate > 0 {
-		r.startOpen()
+		r.startOpen(life)
 	} else {
-		r.startClosed()
+		r.startClosed(life)
 	}
 	return nil
 }
@@ -94,9 +96,9 @@ func (r *Run) Stop(ctx context.Context) error {
 	select {
 	case <-r.pending.none:
 	case <-ctx.Done():
-	case <-r.broken.Done():
+	case <-r.broken:
 	}
-	broken := context.Cause(r.broken)
+	broken := r.cause()
 	if errors.Is(broken, context.Canceled) {
 		broken = nil // given up: what is missing tells the rest
 	}
@@ -127,7 +129,7 @@ func (r *Run) take() bool {
 	select {
 	case <-r.stopped:
 		return false
-	case <-r.broken.Done():
+	case <-r.broken:
 		return false
 	default:
 	}
@@ -157,13 +159,13 @@ func (r *Run) newHand(n int) *hand {
 }
 
 // post offers one POST's commands, and notes what became of them. Of those that were not accepted, it returns true.
-func (r *Run) post(h *hand, due time.Duration, waiter chan<- struct{}) (turnedAway bool) {
+func (r *Run) post(ctx context.Context, h *hand, due time.Duration, waiter chan<- struct{}) (turnedAway bool) {
 	sent := r.now()
 	first := h.book.enter(r.plan.Batch, due, sent, waiter)
 	h.body = appendBody(h.body[:0], first, r.plan.Batch, r.plan.Method, r.plan.Size)
 	device := h.devices[h.next%len(h.devices)]
 	h.next++
-	status, answer, err := h.poster.post(r.broken, "/v1/devices/"+device+"/commands", h.body)
+	status, answer, err := h.poster.post(ctx, "/v1/devices/"+device+"/commands", h.body)
 	now := r.now()
 	if err == nil && status == http.StatusAccepted && r.plan.Batch == 1 {
 		h.book.answer(first, accepted, now)

@@ -46,6 +46,7 @@ type socket struct {
 // open connects a client and waits until outcomes can come.
 func open(ctx context.Context, plan Plan, client *Client, b *book) (*socket, error) {
 	dialer := websocket.Dialer{HandshakeTimeout: dialLimit, Subprotocols: []string{push.Subprotocol}}
+	//nolint:bodyclose // the body of a refused handshake is in memory, that of another is the connection
 	conn, answer, err := dialer.DialContext(ctx, plan.Push, http.Header{"Authorization": {"Bearer " + client.Token}})
 	if err != nil {
 		if answer != nil {

@@ -47,7 +47,7 @@ func Default() Config {
 	return Config{
 		Rates:  []Rate{{PerSecond: 20}, {Share: 0.1}, {Share: 0.25}, {Share: 0.5}, {Share: 0.8}},
 		Warmup: 2 * time.Second, Length: 10 * time.Second, Rounds: 2, Limit: 500_000,
-		Clients: 50, Window: 64, Workers: 512, Devices: 1000, Connections: 1, Size: 256,
+		Clients: 50, Window: 64, Workers: 512, Devices: 1000, Connections: 1000, Size: 256,
 	}
 }
 
@@ -55,8 +55,8 @@ func Default() Config {
 func Smoke() Config {
 	c := Default()
 	c.Rates = []Rate{{PerSecond: 20}, {Share: 0.25}}
-	c.Warmup, c.Length, c.Rounds = 200*time.Millisecond, time.Second, 1
-	c.Limit, c.Clients, c.Workers, c.Devices = 20_000, 5, 20, 50
+	c.Warmup, c.Length, c.Rounds = 200*time.Millisecond, 500*time.Millisecond, 1
+	c.Limit, c.Clients, c.Workers, c.Devices, c.Connections = 20_000, 5, 20, 50, 50
 	return c
 }
 

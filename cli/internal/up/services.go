@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -118,13 +117,13 @@ func (s *stage) wait(ctx context.Context) error {
 
 // stopServices ends them at once, each in its own order; sources and sinks alike can wait for a broker that is still there.
 func (s *stage) stopServices(ctx context.Context) error {
-	var stops []func(context.Context) error
-	for _, service := range slices.Backward(s.running) {
-		stops = append(stops, func(ctx context.Context) error {
-			return service.Stop(ctx, syscall.SIGTERM, serviceGrace)
-		})
+	errs := make([]error, len(s.running))
+	var all sync.WaitGroup
+	for i, service := range s.running {
+		all.Go(func() { errs[i] = service.Stop(ctx, syscall.SIGTERM, serviceGrace) })
 	}
-	return together(ctx, stops...)
+	all.Wait()
+	return errors.Join(errs...)
 }
 
 func (s *stage) recallPorts() map[string]servicePorts {

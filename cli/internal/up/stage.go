@@ -74,21 +74,24 @@ func (s *stage) start(ctx context.Context) error {
 	return s.access.write(filepath.Join(s.folder, "cupline.env"))
 }
 
-// together runs all of them at once, and returns when all have; the first error ends the others.
+// together runs all of them at once, and returns when all have. The first error ends the
+// others, and is the one that is returned: what they say then is only that they were ended.
 func together(ctx context.Context, steps ...func(context.Context) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	failed := make(chan error, len(steps))
 	var all sync.WaitGroup
-	errs := make([]error, len(steps))
-	for i, step := range steps {
+	for _, step := range steps {
 		all.Go(func() {
-			if errs[i] = step(ctx); errs[i] != nil {
+			if err := step(ctx); err != nil {
+				failed <- err
 				cancel()
 			}
 		})
 	}
 	all.Wait()
-	return errors.Join(errs...)
+	close(failed)
+	return <-failed
 }
 
 func (s *stage) ensurePackages(ctx context.Context) error {

@@ -5,15 +5,13 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 
-	"github.com/cupline/cupline/chassis/settings"
+	"go.uber.org/zap"
+
+	"github.com/cupline/cupline/chassis/command"
 	"github.com/cupline/cupline/chassis/telemetry"
 	"github.com/cupline/cupline/dispatcher/internal/app"
 )
@@ -26,47 +24,20 @@ func main() {
 }
 
 func run(args, environ []string, out, logs io.Writer) error {
-	flags := flag.NewFlagSet("dispatcher", flag.ContinueOnError)
-	flags.SetOutput(logs)
-	// A flag wins over the variable of the same meaning: settings.Load takes the last of a name.
-	for name, variable := range map[string]string{
-		"roles": "CUPLINE_ROLES", "lanes": "CUPLINE_LANES", "concurrency": "CUPLINE_CONCURRENCY",
-	} {
-		flags.Func(name, "instead of "+variable, func(value string) error {
-			environ = append(environ, variable+"="+value)
-			return nil
-		})
-	}
-	list := flags.Bool("settings", false, "list the settings, and end")
-	switch err := flags.Parse(args); {
-	case errors.Is(err, flag.ErrHelp):
-		return nil
-	case err != nil:
-		return err
-	case flags.NArg() > 0:
-		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
-	}
-	if *list {
-		table, err := settings.Markdown(app.Settings{})
-		if err != nil {
-			return err
-		}
-		_, err = io.WriteString(out, table)
-		return err
-	}
-	var cfg app.Settings
-	if err := settings.Load(&cfg, environ); err != nil {
-		return err
-	}
-	log, level, err := telemetry.NewLog(logs, cfg.Log)
-	if err != nil {
-		return err
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	dispatcher, err := app.New(ctx, cfg, log, level)
-	if err != nil {
-		return err
-	}
-	return dispatcher.Run(ctx)
+	return command.Program[app.Settings]{
+		Name: "dispatcher",
+		Flags: map[string]string{
+			"roles":       "CUPLINE_ROLES",
+			"lanes":       "CUPLINE_LANES",
+			"concurrency": "CUPLINE_CONCURRENCY",
+		},
+		Log: func(cfg app.Settings) telemetry.LogConfig { return cfg.Log },
+		Serve: func(ctx context.Context, cfg app.Settings, log *zap.Logger, level zap.AtomicLevel) error {
+			dispatcher, err := app.New(ctx, cfg, log, level)
+			if err != nil {
+				return err
+			}
+			return dispatcher.Run(ctx)
+		},
+	}.Run(args, environ, out, logs)
 }

@@ -20,7 +20,7 @@ type Settings struct {
 	ManagementURL settings.Secret `env:"RABBITMQ_MANAGEMENT_URL" doc:"the broker's management API, with user and password; without it slots of pushers that are gone for good are not pruned"`
 
 	Slot   string   `env:"CUPLINE_SLOT" doc:"this pusher's slot, a name that no other running pusher has and that stays the same when it restarts; default: the host's name, which a StatefulSet numbers"`
-	Listen string   `env:"CUPLINE_LISTEN" default:":8081" doc:"host:port for clients"`
+	Listen string   `env:"CUPLINE_LISTEN" default:"127.0.0.1:8081" doc:"host:port for clients"`
 	Origin []string `env:"CUPLINE_ORIGINS" doc:"origins whose pages may connect (https://app.example.com), comma separated, besides the host they connect to; * allows all"`
 
 	Connections       int `env:"CUPLINE_MAX_CONNECTIONS" default:"50000" doc:"sockets at once; past it 4104; 1 to 1000000"`

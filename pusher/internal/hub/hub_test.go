@@ -88,7 +88,7 @@ func TestPlaceIsKeptForAWhile(t *testing.T) {
 		t.Fatal("unbound at once")
 	}
 	again := r.connect("web", l.ID())
-	time.Sleep(100 * time.Millisecond) // past the time that was to end its keeping
+	r.passes(100 * time.Millisecond) // past the time that was to end its keeping
 	if !r.table.has("web") {
 		t.Fatal("unbound under a client that came back")
 	}
@@ -103,12 +103,13 @@ func TestPlaceIsKeptForAWhile(t *testing.T) {
 func TestReleases(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil).up()
-	first := r.connect("web", "elsewhere")
-	if !slices.Equal(r.released, []string{"elsewhere"}) {
+	const elsewhere = "6f1ed002-ab55-4959-94f0-d1e4b4b3c4a5"
+	first := r.connect("web", elsewhere)
+	if !slices.Equal(r.released, []string{elsewhere}) {
 		t.Fatalf("released %v", r.released)
 	}
 	// Its own release comes back to it, and means nobody here.
-	r.Released(Key{"t", "web"}, "elsewhere")
+	r.Released(Key{"t", "web"}, elsewhere)
 	// A client that opens a new socket before it has lost the old one takes over.
 	second := r.connect("web", first.ID())
 	first.closes(t, 1000)
@@ -240,6 +241,17 @@ func TestMailIsReadAgainAfterAFailure(t *testing.T) {
 	l.LetGo()
 }
 
+// A session with mail that cannot be read is live meanwhile.
+func TestUnreadableMailboxDoesNotHoldUpWhatIsLive(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *Config) { c.RereadAfter = time.Hour }).up()
+	r.waiting, r.failing = 3, true
+	l := r.connect("web", "")
+	l.expect(t, `"type":"lag","on":false`)
+	r.deliver("web", 1)
+	l.expect(t, `"source":"live"`)
+}
+
 // Whatever clients and the broker's link do at once: in the end those who are here are
 // bound, and nobody else is.
 func TestTableMatchesWhoIsHere(t *testing.T) {
@@ -262,7 +274,7 @@ func TestTableMatchesWhoIsHere(t *testing.T) {
 					r.deliver(name, 1)
 					l.End(push.BrokerAway)
 				case 3:
-					time.Sleep(time.Duration(rand.IntN(3)) * time.Millisecond)
+					r.passes(time.Duration(rand.IntN(3)) * time.Millisecond)
 					l.Lost()
 				}
 			}
@@ -275,9 +287,9 @@ func TestTableMatchesWhoIsHere(t *testing.T) {
 	}
 	all.Go(func() {
 		for range 20 {
-			time.Sleep(2 * time.Millisecond)
+			r.passes(2 * time.Millisecond)
 			r.Down()
-			time.Sleep(time.Millisecond)
+			r.passes(time.Millisecond)
 			if err := r.Up(context.Background(), r.table); err != nil {
 				t.Error(err)
 			}

@@ -192,12 +192,17 @@ func (p *Place) Filled(r Read, items []*session.Item, waiting int64) (again bool
 	return again
 }
 
-// ReadFailed says that the mailbox cannot be read now. It is tried again after a while.
+// ReadFailed says that the mailbox cannot be read now. It is tried again after a while;
+// until then sessions that waited for it are live, which needs no database.
 func (p *Place) ReadFailed() {
+	now := p.hub.cfg.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.reading = false
+	for _, s := range p.sessions {
+		s.CaughtUp(now)
+	}
 	if len(p.sessions) > 0 {
-		p.readLater(p.hub.cfg.Now().Add(p.hub.cfg.RereadAfter))
+		p.readLater(now.Add(p.hub.cfg.RereadAfter))
 	}
 }

@@ -97,6 +97,9 @@ type rig struct {
 	table *table
 	cfg   session.Config
 
+	waiting int64 // in each mailbox
+	failing bool  // mailboxes cannot be read
+
 	mu       sync.Mutex
 	reads    []*Place
 	released []string
@@ -147,7 +150,10 @@ func (r *rig) Read(p *Place) {
 	r.mu.Lock()
 	r.reads = append(r.reads, p)
 	r.mu.Unlock()
-	if ask, ok := p.NextRead(); ok {
+	switch ask, ok := p.NextRead(); {
+	case ok && r.failing:
+		p.ReadFailed()
+	case ok:
 		p.Filled(ask, nil, 0)
 	}
 }
@@ -159,7 +165,7 @@ func (r *rig) Release(_ Key, id string) {
 func (r *rig) Verify(_ context.Context, token string) (session.Principal, error) {
 	return session.Principal{Tenant: "t", Client: token, KeyID: "key of " + token}, nil
 }
-func (r *rig) Counts(context.Context, string, string) (int64, int64, error) { return 0, 0, nil }
+func (r *rig) Counts(context.Context, string, string) (int64, int64, error) { return r.waiting, 0, nil }
 func (r *rig) Acked(*session.Item)                                          {}
 func (r *rig) Sessions(int)                                                 {}
 func (r *rig) Bound(int, time.Duration)                                     {}
@@ -263,10 +269,29 @@ func (p *parcel) is(t testing.TB, want string) {
 // eventually waits for what no signal tells of.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); {
+	poll := time.NewTicker(time.Millisecond)
+	defer poll.Stop()
+	for deadline := time.Now().Add(10 * time.Second); !ok(); <-poll.C {
 		if time.Now().After(deadline) {
 			t.Fatalf("never: %s", what)
 		}
-		time.Sleep(time.Millisecond)
 	}
+}
+
+// mark is a deadline on the hub's wheel.
+type mark struct {
+	wheel.Timer
+	come chan struct{}
+}
+
+func (m *mark) Fire(time.Time) time.Time {
+	close(m.come)
+	return time.Time{}
+}
+
+// passes waits until the hub's wheel has seen so much time go by, and fired what was due.
+func (r *rig) passes(d time.Duration) {
+	m := &mark{come: make(chan struct{})}
+	r.Hub.cfg.Wheel.Set(&m.Timer, m, time.Now().Add(d))
+	<-m.come
 }

@@ -190,9 +190,11 @@ func (p *pusher) stop(t testing.TB) {
 }
 
 // abandon stops it without caring how well that goes: its links are broken.
-func (p *pusher) abandon() {
+func (p *pusher) abandon(t testing.TB) {
 	p.cancel()
-	<-p.stopped
+	if err := <-p.stopped; err != nil {
+		t.Logf("pusher %s, abandoned, ended with: %v", p.slot, err)
+	}
 	p.stopped <- nil
 }
 

@@ -3,7 +3,6 @@ package integration
 import (
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 	"go.uber.org/zap"
@@ -59,7 +58,6 @@ func BenchmarkPush(b *testing.B) {
 	for _, line := range []string{`cupline_push_outcomes_total{source="live"}`, `cupline_push_outcomes_total{source="mailbox"}`, `cupline_push_lag_total{cause="window_full"}`} {
 		b.Logf("%s %v", line, p.metric(b, line))
 	}
-	time.Sleep(100 * time.Millisecond) // the last acks are on their way
 }
 
 // quiet keeps the log out of the measurement.

@@ -109,7 +109,7 @@ func TestPusherDies(t *testing.T) {
 	c.outcome(t)
 	proxy.Refuse()
 	c.vanish()
-	dying.abandon()
+	dying.abandon(t)
 	began := time.Now()
 	c = other.connect(t, token, push.ClientFrame{Session: c.welcome.Session})
 	sent = append(sent, b.publish(t, "web", "2")...) // goes both ways

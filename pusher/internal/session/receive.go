@@ -73,6 +73,9 @@ func (s *Session) hello(ctx context.Context, f push.ClientFrame) {
 		return
 	}
 	s.identify(who, f.Window)
+	if len(f.Session) != len(s.id) {
+		f.Session = "" // none of ours
+	}
 	if err = s.join(ctx, f.Session); err == nil {
 		// From Join on the hub is told of a revocation; one that came just before is found here.
 		_, err = s.verify(ctx, token)
@@ -168,13 +171,15 @@ func (s *Session) welcome(waiting, missed int64, counted bool) {
 		Ping: seconds(s.cfg.Limits.Ping), Waiting: waiting, Missed: missed,
 		Reconnect: seconds(s.cfg.Limits.Reconnect),
 	}))
+	// An announcement may have come between the counting and now.
+	mail := waiting > 0 || !counted || !s.announced.IsZero()
 	if waiting > 0 {
 		// Told by welcome; a lag frame says when it is over, which may be at once.
 		s.lagging, s.lagSince, s.lookAt = true, now.Add(-s.cfg.Limits.Dwell), now.Add(relook)
 	}
 	s.cfg.Wheel.Set(&s.timer, s, s.due())
 	s.mu.Unlock()
-	if waiting > 0 || !counted {
+	if mail {
 		s.cfg.Hub.Mail(s)
 	}
 }

@@ -26,17 +26,19 @@ func (w *world) frames(t *testing.T, want ...string) {
 	}
 }
 
+const oldSession = "6f1ed002-ab55-4959-94f0-d1e4b4b3c4a5"
+
 func TestWelcomeTellsWhatWaits(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	w.waiting, w.missed = 3, 2
 	w.connect("")
-	w.send(push.ClientFrame{Type: push.TypeHello, Token: "good", Session: "old", Window: 4})
+	w.send(push.ClientFrame{Type: push.TypeHello, Token: "good", Session: oldSession, Window: 4})
 	want := `{"type":"welcome","session":"` + w.session.ID() + `","client":"c","window":4,"ping":25,"waiting":3,"missed":2,"reconnect":60}`
 	if len(w.line.raw) != 1 || w.line.raw[0] != want {
 		t.Fatalf("got %q, want %q", w.line.raw, want)
 	}
-	if w.old != "old" || w.mails != 1 {
+	if w.old != oldSession || w.mails != 1 {
 		t.Fatalf("old session %q, %d looks into the mailbox", w.old, w.mails)
 	}
 	// Until the mailbox was read, live outcomes go there as well.
@@ -50,6 +52,18 @@ func TestWelcomeTellsWhatWaits(t *testing.T) {
 	w.frames(t, "welcome", "outcome", "lag", "outcome")
 	if f := w.line.frames; f[1].Source != "mailbox" || f[2].On || f[3].Source != "live" {
 		t.Fatalf("got %+v", f)
+	}
+}
+
+// A row that is stored after the counting, and announced before the welcome, is not left lying.
+func TestAnnouncedWhileJoining(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.cfg.Hub = joiningHub{w, func() { w.session.Announced(w.now) }}
+	w.open()
+	w.frames(t, "welcome")
+	if w.mails != 1 {
+		t.Fatal("the mailbox is not looked into")
 	}
 }
 

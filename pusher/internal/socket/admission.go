@@ -13,15 +13,16 @@ import (
 const tokenPrefix = "cupline.token."
 
 // credentials finds the token: in the Authorization header, or among the subprotocols. It
-// is never looked for in the URL, which ends up in logs.
+// is never looked for in the URL, which ends up in logs. It is a copy: a part of a header
+// would keep all headers in memory.
 func credentials(header http.Header, subprotocols []string) string {
 	scheme, token, _ := strings.Cut(header.Get("Authorization"), " ")
 	if strings.EqualFold(scheme, "Bearer") && token != "" {
-		return strings.TrimSpace(token)
+		return strings.Clone(strings.TrimSpace(token))
 	}
 	for _, offered := range subprotocols {
 		if token, found := strings.CutPrefix(offered, tokenPrefix); found {
-			return token
+			return strings.Clone(token)
 		}
 	}
 	return ""

@@ -30,7 +30,9 @@ const (
 type conn struct {
 	server  *Server
 	ws      *websocket.Conn
+	line    *line // what ws reads from; nil when it is something else
 	session *session.Session
+	out     int64 // bytes that were read as frames; the reader's own
 
 	mu      sync.Mutex // guards the rest
 	state   state
@@ -46,7 +48,16 @@ var frames = sync.Pool{New: func() any {
 	return &b
 }}
 
-// read leads frames to the session until the socket ends, and then ends everything.
+// idle waits, with as little as a goroutine can have, for something to read, and reads it.
+func (c *conn) idle(ctx context.Context) {
+	if c.line != nil {
+		c.line.await()
+	}
+	c.read(ctx)
+}
+
+// read leads frames to the session until none is left; a new goroutine then waits for the
+// next ones. When the socket ends it ends everything.
 func (c *conn) read(ctx context.Context) {
 	for {
 		kind, r, err := c.ws.NextReader()
@@ -56,29 +67,56 @@ func (c *conn) read(ctx context.Context) {
 		if err := c.take(ctx, kind, r); err != nil {
 			c.session.BadFrame()
 		}
+		if c.line != nil && c.line.in.Load() == c.out {
+			go c.idle(ctx) // the server waits for it as it did for this one
+			return
+		}
 	}
 	c.session.Lost()
 	c.kill()
 	c.server.forget(c)
+	c.server.work.Done()
+}
+
+// pinged answers a ping of the WebSocket protocol.
+func (c *conn) pinged(payload string) error {
+	c.out += frameSize(len(payload))
+	err := c.ws.WriteControl(websocket.PongMessage, []byte(payload), time.Now().Add(c.server.cfg.CloseLimit))
+	if errors.Is(err, websocket.ErrCloseSent) {
+		return nil
+	}
+	return err
 }
 
 var errFrame = errors.New("not a text frame of allowed length")
 
+// take reads one message and hands its frames to the session, up to one that is none.
 func (c *conn) take(ctx context.Context, kind int, r io.Reader) error {
+	// Hello takes its time; the buffer is given back before.
+	parsed, err := c.parse(kind, r)
+	for _, f := range parsed {
+		c.session.Receive(ctx, f)
+	}
+	return err
+}
+
+func (c *conn) parse(kind int, r io.Reader) (parsed []push.ClientFrame, err error) {
 	b, _ := frames.Get().(*[]byte)
 	defer frames.Put(b)
 	n, err := io.ReadFull(r, *b)
+	c.out += frameSize(n)
 	switch {
 	case err == nil, kind != websocket.TextMessage:
-		return errFrame
+		return nil, errFrame
 	case !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
 		// The socket broke; the next read says so.
-		return nil
+		return nil, nil
 	}
-	return push.ParseClient((*b)[:n], func(f push.ClientFrame) error {
-		c.session.Receive(ctx, f)
+	err = push.ParseClient((*b)[:n], func(f push.ClientFrame) error {
+		parsed = append(parsed, f)
 		return nil
 	})
+	return parsed, err
 }
 
 // Send queues a frame, and starts a writer if there is none.

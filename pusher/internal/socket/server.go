@@ -2,9 +2,9 @@
 // the credentials, and carries frames between sockets and sessions. It is the only importer of
 // the WebSocket library.
 //
-// An idle connection costs one goroutine, which reads, and a read buffer of 256 bytes:
-// there is no writer while there is nothing to write, no timer, and nothing is left of
-// the HTTP request.
+// An idle connection costs one goroutine with the smallest stack there is, and a read
+// buffer of 256 bytes: there is no writer while there is nothing to write, no timer, and
+// nothing is left of the HTTP request.
 package socket
 
 import (
@@ -109,7 +109,7 @@ func (s *Server) Start(ctx context.Context) error {
 	s.mu.Unlock()
 	go func() {
 		defer close(s.served)
-		err := s.http.Serve(listener)
+		err := s.http.Serve(lines{listener})
 		if !errors.Is(err, http.ErrServerClosed) && s.cfg.Failed != nil {
 			s.cfg.Failed(fmt.Errorf("listener for clients: %w", err))
 		}
@@ -191,15 +191,17 @@ func (s *Server) connect(ctx context.Context, w http.ResponseWriter, r *http.Req
 		return
 	}
 	c := &conn{server: s, ws: ws}
+	c.line, _ = ws.NetConn().(*line)
+	if c.line != nil {
+		c.out = c.line.in.Load()
+	}
+	ws.SetPingHandler(c.pinged)
 	if !s.admit(c, token) {
 		// A browser sees no HTTP status, so the advice comes as a close code.
 		c.turnAway(push.TooManyConnections)
 		return
 	}
-	go func() {
-		defer s.work.Done()
-		c.read(ctx)
-	}()
+	go c.idle(ctx)
 }
 
 func (s *Server) isClosing() bool {

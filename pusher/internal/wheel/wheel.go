@@ -33,10 +33,9 @@ type Wheel struct {
 	tick  time.Duration
 	start time.Time
 
-	mu      sync.Mutex
-	now     int64          // the last tick that was handled
-	heads   [buckets]Timer // heads of rings
-	stopped bool
+	mu    sync.Mutex     // guards the rest, and what timers hold
+	now   int64          // the last tick that was handled
+	heads [buckets]Timer // heads of rings
 
 	stop chan struct{}
 	done chan struct{}
