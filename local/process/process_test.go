@@ -127,7 +127,11 @@ func TestStopKillsWhatDoesNotListen(t *testing.T) {
 }
 
 func TestChildrenOfADeadLeaderAreFoundAndEnded(t *testing.T) {
-	spec, started := shell(t, `setsid sleep 100 & echo "child $!"; echo up; exit 3`)
+	// A FIFO holds the leader back until it was seen to be up.
+	spec, started := shell(t, `mkfifo go; setsid sleep 100 & echo up; read line < go; exit 3`)
+	if err := os.WriteFile(filepath.Join(spec.Dir, "go"), []byte("on\n"), 0); err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	if err := started.Wait(ctx); err == nil || !strings.Contains(err.Error(), "exit status 3") {

@@ -39,6 +39,9 @@ func (s *stage) clearOrphans(ctx context.Context) error {
 func (s *stage) specs() []services.Spec {
 	env := func(more ...string) map[string]string {
 		all := map[string]string{"AMQP_URL": s.access.AMQP, "DATABASE_URL": s.access.Database}
+		if s.access.Management != "" {
+			all["RABBITMQ_MANAGEMENT_URL"] = s.access.Management
+		}
 		for i := 0; i < len(more); i += 2 {
 			all[more[i]] = more[i+1]
 		}

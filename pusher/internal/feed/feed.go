@@ -191,29 +191,25 @@ type delivery struct {
 	prev, next *delivery
 }
 
-// Acked notes the client's ack, and then acks.
-func (d *delivery) Acked(it *session.Item, doubtful bool) {
+// Settle acknowledges: at once what another copy covers; what was refused by a reject,
+// which leads it to the mailbox; and what a client acked once that is noted.
+func (d *delivery) Settle(it *session.Item, v session.Verdict) {
 	d.feed.remove(d)
-	receipts := d.feed.cfg.Ledger
-	if doubtful {
-		receipts = d.feed.cfg.Mailbox
+	switch v.Kind {
+	case session.Acked:
+		receipts := d.feed.cfg.Ledger
+		if v.Doubtful {
+			receipts = d.feed.cfg.Mailbox
+		}
+		receipts.add(receipt{Mark: markOf(it), delivery: d.Delivery})
+	case session.Covered:
+		d.Ack()
+	default:
+		if !d.Lost() {
+			d.feed.cfg.Observer.Refused(v.Cause)
+		}
+		d.Reject()
 	}
-	receipts.add(receipt{Mark: markOf(it), delivery: d.Delivery})
-}
-
-// Covered acks: another copy is on its way.
-func (d *delivery) Covered(*session.Item) {
-	d.feed.remove(d)
-	d.Ack()
-}
-
-// Refused rejects: the broker leads it to the mailbox.
-func (d *delivery) Refused(_ *session.Item, cause session.Cause) {
-	d.feed.remove(d)
-	if !d.Lost() {
-		d.feed.cfg.Observer.Refused(cause)
-	}
-	d.Reject()
 }
 
 // Lost reports that the broker took it back.

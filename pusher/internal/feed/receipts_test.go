@@ -244,8 +244,8 @@ func TestCrowded(t *testing.T) {
 	if f.root.next != items[6] {
 		t.Fatal("not the oldest went")
 	}
-	items[7].Covered(nil)
-	items[7].Covered(nil) // whatever comes twice counts once
+	items[7].Settle(nil, session.Verdict{Kind: session.Covered})
+	items[7].Settle(nil, session.Verdict{Kind: session.Covered}) // whatever comes twice counts once
 	if f.count != 3 || o.inFlight != 3 {
 		t.Fatalf("%d in flight", f.count)
 	}

@@ -334,7 +334,5 @@ func BenchmarkDeliver(b *testing.B) {
 
 type silent struct{}
 
-func (silent) Acked(*session.Item, bool)            {}
-func (silent) Covered(*session.Item)                {}
-func (silent) Refused(*session.Item, session.Cause) {}
-func (silent) Lost() bool                           { return false }
+func (silent) Settle(*session.Item, session.Verdict) {}
+func (silent) Lost() bool                            { return false }

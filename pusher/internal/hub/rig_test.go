@@ -239,10 +239,12 @@ func (l *line) closes(t testing.TB, code push.CloseCode) {
 // parcel is a delivery that tells its verdict.
 type parcel struct{ verdict chan string }
 
-func (p *parcel) Acked(*session.Item, bool)                    { p.verdict <- "acked" }
-func (p *parcel) Covered(*session.Item)                        { p.verdict <- "covered" }
-func (p *parcel) Refused(_ *session.Item, cause session.Cause) { p.verdict <- string(cause) }
-func (p *parcel) Lost() bool                                   { return false }
+func (p *parcel) Settle(_ *session.Item, v session.Verdict) {
+	if v.Kind == session.Refused {
+		p.verdict <- string(v.Cause)
+	}
+}
+func (p *parcel) Lost() bool { return false }
 
 // deliver hands the hub an outcome and returns its delivery.
 func (r *rig) deliver(client string, n byte) *parcel {

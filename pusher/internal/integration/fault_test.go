@@ -171,7 +171,7 @@ func TestBrokerStaysAway(t *testing.T) {
 	b := newBed(t)
 	proxy := b.broker.Proxy(t)
 	p := b.start(t, "slot-0", b.throughProxy(proxy), func(s *app.Settings) {
-		s.Patience, s.BindLimit = 300*time.Millisecond, time.Second
+		s.Patience, s.BindLimit = 300*time.Millisecond, 3*time.Second
 	})
 	token := b.key(t, "web")
 	c := p.connect(t, token)

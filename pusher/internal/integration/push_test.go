@@ -112,7 +112,7 @@ func TestCredentialsAndOrigins(t *testing.T) {
 	b := newBed(t)
 	p := b.start(t, "slot-0", func(s *app.Settings) {
 		s.Origin = []string{"https://app.example.com"}
-		s.Hello = 300 * time.Millisecond
+		s.Hello = 1500 * time.Millisecond
 	})
 	token := b.key(t, "web")
 	narrow, _ := b.keyWith(t, "web", "commands:send")

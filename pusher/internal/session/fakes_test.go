@@ -162,12 +162,9 @@ type parcel struct {
 	doubtful bool
 }
 
-func (p *parcel) Acked(_ *Item, doubtful bool) {
-	p.verdicts, p.doubtful = append(p.verdicts, "acked"), doubtful
-}
-func (p *parcel) Covered(*Item) { p.verdicts = append(p.verdicts, "covered") }
-func (p *parcel) Refused(_ *Item, cause Cause) {
-	p.verdicts, p.cause = append(p.verdicts, "refused"), cause
+func (p *parcel) Settle(_ *Item, v Verdict) {
+	p.verdicts = append(p.verdicts, map[Kind]string{Acked: "acked", Covered: "covered", Refused: "refused"}[v.Kind])
+	p.doubtful, p.cause = v.Doubtful, v.Cause
 }
 func (p *parcel) Lost() bool { return p.lost }
 

@@ -31,16 +31,33 @@ const (
 	Crowded Cause = "crowded"
 )
 
-// Live is the broker's delivery of an outcome, which waits for one verdict. Exactly one of
-// Acked, Covered and Refused is called, once, on any goroutine and maybe with
-// locks of sessions held: they must not block and not call back.
+// Verdict is what becomes of a delivery.
+type Verdict struct {
+	Kind Kind
+	// Doubtful goes with Acked: a copy may lie in the client's mailbox.
+	Doubtful bool
+	// Cause goes with Refused.
+	Cause Cause
+}
+
+// Kind of a verdict.
+type Kind uint8
+
+// The kinds of verdict.
+const (
+	// Acked: a client has it.
+	Acked Kind = iota + 1
+	// Covered: it is a copy of an outcome that is on its way to the client already.
+	Covered
+	// Refused: it has to go to the mailbox.
+	Refused
+)
+
+// Live is the broker's delivery of an outcome, which waits for one verdict.
 type Live interface {
-	// Acked says that a client has it. When doubtful, a copy may lie in its mailbox.
-	Acked(it *Item, doubtful bool)
-	// Covered says that it is a copy of an outcome that is on its way to the client already.
-	Covered(it *Item)
-	// Refused says that it has to go to the mailbox.
-	Refused(it *Item, cause Cause)
+	// Settle is called once, on any goroutine and maybe with locks of sessions held: it
+	// must not block and not call back.
+	Settle(it *Item, v Verdict)
 	// Lost reports that the broker has taken the delivery back: a verdict no longer
 	// reaches it, and it will come again.
 	Lost() bool
@@ -106,11 +123,11 @@ func (it *Item) Release(cause Cause) {
 	}
 	it.settled = true
 	if it.covered {
-		it.live.Covered(it)
+		it.live.Settle(it, Verdict{Kind: Covered})
 		return
 	}
 	it.refused = true
-	it.live.Refused(it, cause)
+	it.live.Settle(it, Verdict{Kind: Refused, Cause: cause})
 }
 
 // Evict refuses it, whoever holds it; sessions find out when they look at it next.
@@ -121,7 +138,7 @@ func (it *Item) Evict(cause Cause) {
 		return
 	}
 	it.settled, it.refused = true, true
-	it.live.Refused(it, cause)
+	it.live.Settle(it, Verdict{Kind: Refused, Cause: cause})
 }
 
 // ack settles it as received; false when it had been refused before. The first ack counts.
@@ -132,7 +149,7 @@ func (it *Item) ack(doubtful bool) bool {
 		return !it.refused
 	}
 	it.settled = true
-	it.live.Acked(it, doubtful)
+	it.live.Settle(it, Verdict{Kind: Acked, Doubtful: doubtful})
 	return true
 }
 
