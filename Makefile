@@ -5,7 +5,7 @@ BIN     := $(CURDIR)/.bin
 export GOFLAGS += -buildvcs=false
 
 .DEFAULT_GOAL := help
-.PHONY: help up reset test browser test-short check fmt vet lint tidy modules bench faults tools
+.PHONY: help up reset test test-short test-install browser faults check fmt vet lint tidy modules bench tools
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -28,6 +28,9 @@ browser: ## the JavaScript client and its example in headless Chromium
 
 test-short: ## the tests that need nothing running
 	go test -short work
+
+test-install: ## image, compose file, chart, rules and dashboards; builds Helm once, into .bin/
+	GOWORK=off go -C install test -timeout 20m ./...
 
 check: fmt vet modules lint ## the quick gates: format, vet, each module alone, lint
 

@@ -47,6 +47,7 @@ func create(c *console.Console) *cobra.Command {
 	var o options
 	var n cupline.NewKey
 	var lifetime time.Duration
+	var secret string
 	cmd := &cobra.Command{
 		Use: "create --client CLIENT", Short: "Make a key", Args: cobra.NoArgs,
 		Long: `Make a key for a client, and print its token: this once, only a hash of it is kept. The first key
@@ -66,6 +67,9 @@ tenants:admin.`,
 			if lifetime > 0 {
 				n.Expires = time.Now().Add(lifetime).Truncate(time.Second)
 			}
+			if secret != "" {
+				return createInSecret(cmd.Context(), c, o, secret, n)
+			}
 			made, err := makeKey(cmd, c, o, n)
 			if err != nil {
 				return err
@@ -81,6 +85,8 @@ tenants:admin.`,
 	cmd.Flags().StringVar(&n.Name, "name", "", "a name for people")
 	cmd.Flags().StringSliceVar(&n.Scopes, "scope", defaultScopes, "what the key may do")
 	cmd.Flags().DurationVar(&lifetime, "expires-in", 0, "how long it is good for; for ever unless told")
+	cmd.Flags().StringVar(&secret, "kubernetes-secret", "",
+		"in a pod, with --database: keep the token in this `Secret`, and print nothing; nothing is made where the Secret exists")
 	_ = cmd.MarkFlagRequired("client") // the flag is there
 	return cmd
 }

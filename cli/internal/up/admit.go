@@ -1,19 +1,12 @@
 package up
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
-	"encoding/json"
-	"fmt"
-	"io"
-	"net/http"
 	"net/url"
 	"path/filepath"
-	"regexp"
-	"time"
 
-	"github.com/cupline/cupline/schema/device"
+	"github.com/cupline/cupline/cli/internal/demo"
 )
 
 // admitAgent makes the broker user that the agent logs in with: it may hear its own
@@ -25,54 +18,12 @@ func (s *stage) admitAgent(ctx context.Context) error {
 		}
 		return nil
 	}
-	login := device.Login(demoTenant, demoDevice)
 	password := rand.Text()
-	name := url.PathEscape(login)
-	// A subscription's queue is named after the client id.
-	own := "^mqtt-subscription-" + regexp.QuoteMeta(login)
-	queueOrTopics := "(" + own + "|^amq\\.topic$)"
-	topics := "^devices\\." + demoTenant + "\\." + demoDevice + "\\."
-	for _, put := range []struct {
-		path string
-		body map[string]string
-	}{
-		{"/api/users/" + name, map[string]string{"password": password, "tags": ""}},
-		{"/api/permissions/%2F/" + name, map[string]string{"configure": own, "write": queueOrTopics, "read": queueOrTopics}},
-		{"/api/topic-permissions/%2F/" + name, map[string]string{
-			"exchange": "amq.topic", "write": topics + "(replies|events)\\.", "read": topics + "commands\\.",
-		}},
-	} {
-		if err := s.manage(ctx, put.path, put.body); err != nil {
-			return err
-		}
-	}
-	address := url.URL{Scheme: "tcp", User: url.UserPassword(login, password), Host: s.broker.MQTTAddress()}
-	s.access.MQTT = address.String()
-	return nil
-}
-
-// manage puts one thing through the broker's management API.
-func (s *stage) manage(ctx context.Context, path string, body map[string]string) error {
-	content, err := json.Marshal(body)
-	if err != nil {
+	if err := demo.Admit(ctx, s.access.Management, password); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPut, s.access.Management+path, bytes.NewReader(content))
-	if err != nil {
-		return fmt.Errorf("admit the agent to the broker: %w", err)
-	}
-	request.Header.Set("Content-Type", "application/json")
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return fmt.Errorf("admit the agent to the broker: %w", err)
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode >= 300 {
-		said, _ := io.ReadAll(io.LimitReader(answer.Body, 1000))
-		return fmt.Errorf("admit the agent to the broker: PUT %s: %s: %s", path, answer.Status, said)
-	}
+	address := url.URL{Scheme: "tcp", User: url.UserPassword(demo.Login(), password), Host: s.broker.MQTTAddress()}
+	s.access.MQTT = address.String()
 	return nil
 }
 
@@ -86,8 +37,8 @@ func (s *stage) agentEnvironment() map[string]string {
 	env := map[string]string{
 		"CUPLINE_MQTT_USERNAME": address.User.Username(),
 		"CUPLINE_MQTT_PASSWORD": password,
-		"CUPLINE_TENANT":        demoTenant,
-		"CUPLINE_DEVICE":        demoDevice,
+		"CUPLINE_TENANT":        demo.Tenant,
+		"CUPLINE_DEVICE":        demo.Device,
 		"CUPLINE_AGENT_STATE":   filepath.Join(s.folder, "agent"),
 	}
 	address.User = nil

@@ -2,24 +2,12 @@ package up
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"path/filepath"
-	"time"
 
 	"github.com/cupline/cupline/chassis/postgres"
-	"github.com/cupline/cupline/schema/device"
-	"github.com/cupline/cupline/schema/topology"
+	"github.com/cupline/cupline/cli/internal/demo"
 	"github.com/cupline/cupline/store/identity"
-	"github.com/cupline/cupline/store/registry"
-)
-
-// The demo's names.
-const (
-	demoTenant = "demo"
-	demoClient = "me"
-	demoDevice = "host"
-	demoType   = "linux-host"
 )
 
 // prepareDemo makes the demo's tenant, key, type and device; what is there stays.
@@ -29,17 +17,10 @@ func (s *stage) prepareDemo(ctx context.Context) error {
 		return err
 	}
 	defer pool.Close()
-	identities, devices := identity.New(pool), registry.New(pool)
-	if _, err := identities.PutTenant(ctx, demoTenant, "Demo"); err != nil {
-		return fmt.Errorf("make the demo tenant: %w", err)
+	if err := demo.Prepare(ctx, pool); err != nil {
+		return err
 	}
-	if _, err := devices.PutType(ctx, demoDeviceType()); err != nil {
-		return fmt.Errorf("make the demo device type: %w", err)
-	}
-	if _, err := devices.PutDevice(ctx, device.Device{Tenant: demoTenant, ID: demoDevice, Type: demoType}); err != nil {
-		return fmt.Errorf("make the demo device: %w", err)
-	}
-	s.access.Key, err = s.demoKey(ctx, identities)
+	s.access.Key, err = s.demoKey(ctx, identity.New(pool))
 	return err
 }
 
@@ -53,7 +34,7 @@ func (s *stage) demoKey(ctx context.Context, identities *identity.Store) (string
 		}
 	}
 	token, _, err := identities.CreateKey(ctx, identity.NewKey{
-		Tenant: demoTenant, Client: demoClient, Name: "made by cupline up",
+		Tenant: demo.Tenant, Client: demo.Client, Name: "made by cupline up",
 		Scopes: []string{
 			"commands:send", "replies:read", "devices:read", "devices:write",
 			"ops:read", "ops:write", "ops:platform", "tenants:admin",
@@ -63,29 +44,6 @@ func (s *stage) demoKey(ctx context.Context, identities *identity.Store) (string
 		return "", fmt.Errorf("make the demo key: %w", err)
 	}
 	return token, nil
-}
-
-// demoDeviceType describes what the agent can do.
-func demoDeviceType() device.Type {
-	reading := device.Method{Idempotent: true, Timeout: device.Duration(5 * time.Second)}
-	return device.Type{
-		Tenant: demoTenant, Name: demoType, Lane: topology.DefaultLane().Name, Driver: "mqtt",
-		Methods: map[string]device.Method{
-			"host.info": reading,
-			"host.load": reading,
-			"host.disk": reading,
-			"echo":      reading,
-			"relay.get": reading,
-			"sleep": {
-				Idempotent: true, Timeout: device.Duration(time.Minute),
-				Params: json.RawMessage(`{"type":"object","required":["seconds"],"properties":{"seconds":{"type":"number","minimum":0,"maximum":50}}}`),
-			},
-			"relay.set": {
-				Timeout: device.Duration(5 * time.Second),
-				Params:  json.RawMessage(`{"type":"object","required":["on"],"properties":{"on":{"type":"boolean"}},"additionalProperties":false}`),
-			},
-		},
-	}
 }
 
 // tell prints what to try next.
@@ -107,5 +65,5 @@ func (s *stage) tell() {
 
   Ctrl-C stops everything; the data stays in %[4]s until: make reset
 
-`, filepath.Join(s.folder, "cupline.env"), cli, demoDevice, s.folder))
+`, filepath.Join(s.folder, "cupline.env"), cli, demo.Device, s.folder))
 }
