@@ -20,7 +20,7 @@ reset: ## forget what make up keeps in .run/
 
 test: ## every test, race detector on, with a private broker and database
 	@go build -o $(TESTBED) ./local/cmd/testbed
-	@$(TESTBED) --install gcc,wsdump,node,npm -- go test -race -timeout 14m work
+	@$(TESTBED) --install gcc,wsdump,node,npm -- go test -count 1 -race -timeout 14m work
 
 browser: ## the JavaScript client and its example in headless Chromium
 	@go build -o $(TESTBED) ./local/cmd/testbed
@@ -30,7 +30,7 @@ test-short: ## the tests that need nothing running
 	go test -short work
 
 test-install: ## image, compose file, chart, rules and dashboards; builds Helm once, into .bin/
-	GOWORK=off go -C install test -timeout 20m ./...
+	GOWORK=off go -C install test -count 1 -timeout 20m ./...
 
 check: fmt vet modules lint ## the quick gates: format, vet, each module alone, lint
 

@@ -22,6 +22,9 @@ const limit = 10 * time.Minute
 // oldest is the first version of Node that the client supports.
 const oldest = 20
 
+// newer is what is installed where the system's Node is older than that.
+const newer = "node@22"
+
 // checkNode says what is missing, or too old.
 func checkNode(ctx context.Context) error {
 	if _, err := exec.LookPath("npm"); err != nil {
@@ -37,6 +40,32 @@ func checkNode(ctx context.Context) error {
 		return fmt.Errorf("node is %s: version %d or later is needed", version, oldest)
 	}
 	return nil
+}
+
+// ensureNode puts a Node that is new enough in front of the PATH where the system's own is
+// not: Debian 12 has version 18. The registry's package `node` brings the program itself; it
+// is installed once, below the checkout's .bin.
+func ensureNode(ctx context.Context) error {
+	tooOld := checkNode(ctx)
+	if tooOld == nil {
+		return nil
+	}
+	root, err := services.Root()
+	if err != nil {
+		return err
+	}
+	folder := filepath.Join(root, ".bin", "node")
+	program := filepath.Join(folder, "node_modules", "node", "bin")
+	if _, err := os.Stat(filepath.Join(program, "node")); err != nil {
+		fetch := exec.CommandContext(ctx, "npm", "install", "--prefix", folder, "--no-fund", "--no-audit", newer)
+		if said, err := fetch.CombinedOutput(); err != nil {
+			return errors.Join(tooOld, fmt.Errorf("npm install %s: %w\n%s", newer, err, said))
+		}
+	}
+	if err := os.Setenv("PATH", program+string(os.PathListSeparator)+os.Getenv("PATH")); err != nil {
+		return err
+	}
+	return checkNode(ctx)
 }
 
 // install runs `npm ci` once for all tests, and returns the package's folder.

@@ -46,7 +46,7 @@ func TestMain(m *testing.M) {
 func run(m *testing.M) int {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
-	if err := checkNode(ctx); err != nil {
+	if err := ensureNode(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "the JavaScript client's tests need Node and npm:", err)
 		return 1
 	}
