@@ -17,6 +17,7 @@ import (
 	"github.com/cupline/cupline/bench/internal/measure"
 	"github.com/cupline/cupline/bench/internal/usage"
 	"github.com/cupline/cupline/local/packages"
+	"github.com/cupline/cupline/local/place"
 	"github.com/cupline/cupline/local/postgres"
 	"github.com/cupline/cupline/local/process"
 	"github.com/cupline/cupline/local/rabbitmq"
@@ -52,6 +53,7 @@ type Config struct {
 // Platform is a running one.
 type Platform struct {
 	cfg      Config
+	lock     *place.Lock
 	broker   *rabbitmq.Instance
 	database *postgres.Instance
 	services []*services.Service
@@ -64,10 +66,13 @@ type Platform struct {
 	Clients  []*load.Client
 }
 
-// Start builds and runs a platform with its clients and devices. The error says what stands in the way; nothing is left
-// running then.
+// Start builds and runs a platform with its clients and devices. The error says what stands in the way, and wraps
+// place.ErrLocked while another bench runs in the folder; nothing is left running then.
 func Start(ctx context.Context, cfg Config) (*Platform, error) {
 	p := &Platform{cfg: cfg, Internal: map[string]string{}}
+	if err := p.claim(); err != nil {
+		return nil, err
+	}
 	steps := []func(context.Context) error{p.clear, p.build, p.startInstances, p.migrate, p.register, p.startServices}
 	if cfg.BrokerOnly {
 		steps = []func(context.Context) error{p.clear, p.startBroker}
@@ -80,11 +85,17 @@ func Start(ctx context.Context, cfg Config) (*Platform, error) {
 	return p, nil
 }
 
-// clear ends and deletes what an earlier run that was killed has left.
-func (p *Platform) clear(ctx context.Context) error {
+// claim keeps other benches out of the folder: what this one is about to end in it may be theirs.
+func (p *Platform) claim() (err error) {
 	if err := os.MkdirAll(p.cfg.Folder, 0o755); err != nil {
 		return fmt.Errorf("make the folder of the bench: %w", err)
 	}
+	p.lock, err = place.Take(p.cfg.Folder)
+	return err
+}
+
+// clear ends and deletes what an earlier run that was killed has left.
+func (p *Platform) clear(ctx context.Context) error {
 	if err := packages.Ensure(ctx, p.cfg.Progress, packages.Broker(), packages.Database()); err != nil {
 		return err
 	}
@@ -214,7 +225,7 @@ func (p *Platform) Stop(ctx context.Context) error {
 	if p.database != nil {
 		err = errors.Join(err, p.database.Kill())
 	}
-	return errors.Join(err, p.discard(ctx))
+	return errors.Join(err, p.discard(ctx), p.lock.Release())
 }
 
 func (p *Platform) discard(ctx context.Context) error {
