@@ -196,9 +196,9 @@ func (s *Server) connect(ctx context.Context, w http.ResponseWriter, r *http.Req
 		c.out = c.line.in.Load()
 	}
 	ws.SetPingHandler(c.pinged)
-	if !s.admit(c, token) {
+	if code, ok := s.admit(c, token); !ok {
 		// A browser sees no HTTP status, so the advice comes as a close code.
-		c.turnAway(push.TooManyConnections)
+		c.turnAway(code)
 		return
 	}
 	go c.idle(ctx)
@@ -210,17 +210,22 @@ func (s *Server) isClosing() bool {
 	return s.closing
 }
 
-// admit takes a connection in, and counts its reader as work.
-func (s *Server) admit(c *conn, token string) bool {
+// admit takes a connection in, and counts its reader as work. Otherwise it says with which
+// code to turn it away: a server that began to close while the connection was upgraded
+// sends it elsewhere at once, a full one tells it to back off.
+func (s *Server) admit(c *conn, token string) (push.CloseCode, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closing || len(s.conns) >= s.cfg.MaxConnections {
-		return false
+	switch {
+	case s.closing:
+		return push.Drained, false
+	case len(s.conns) >= s.cfg.MaxConnections:
+		return push.TooManyConnections, false
 	}
 	c.session = session.New(s.cfg.Session, c, token)
 	s.conns[c] = struct{}{}
 	s.work.Add(1)
-	return true
+	return 0, true
 }
 
 func (s *Server) forget(c *conn) {
