@@ -110,11 +110,15 @@ func (p *Pipeline) drain(ctx context.Context) error {
 	published := p.source.published.Load()
 	select {
 	case <-p.sink.reached(published):
-		return nil
 	case <-p.failed:
-		return fmt.Errorf("the bare pipeline broke: %w", p.cause())
 	case <-ctx.Done():
 		return fmt.Errorf("the bare pipeline lost messages: %d of %d published arrived", p.sink.done.Load(), published)
+	}
+	select {
+	case <-p.failed: // also when everything had arrived by then
+		return fmt.Errorf("the bare pipeline broke: %w", p.cause())
+	default:
+		return nil
 	}
 }
 
