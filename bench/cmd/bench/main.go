@@ -95,18 +95,7 @@ func parse(arguments []string, progress io.Writer) (suite.Config, string, error)
 	flags.IntVar(&cfg.Size, "size", cfg.Size, "bytes of a request, and of a message of the bare pipeline")
 	flags.StringVar(&cfg.Folder, "folder", "", "where everything is kept meanwhile; .run/bench of the checkout when not given")
 	file := flags.String("json", "", "write everything that was measured to this `file`")
-	flags.Func("set", "a setting of the services, `NAME=VALUE`; may be given again", func(text string) error {
-		name, value, found := strings.Cut(text, "=")
-		if !found || name == "" {
-			return errors.New("must be NAME=VALUE")
-		}
-		cfg.Settings[name] = value
-		return nil
-	})
-	flags.Func("build", "an `argument` of go build for the services, such as -race; may be given again", func(text string) error {
-		cfg.Build = append(cfg.Build, text)
-		return nil
-	})
+	repeatable(flags, &cfg)
 	if err := flags.Parse(arguments); err != nil {
 		return cfg, "", err
 	}
@@ -115,6 +104,31 @@ func parse(arguments []string, progress io.Writer) (suite.Config, string, error)
 		return cfg, "", fmt.Errorf("what is %q meant to be? Cases go into --cases", flags.Arg(0))
 	}
 	return complete(cfg, *file)
+}
+
+// repeatable are the flags that may be given again: each adds to what is there.
+func repeatable(flags *flag.FlagSet, cfg *suite.Config) {
+	flags.Func("set", "a setting of the services, `NAME=VALUE`", func(text string) error {
+		name, value, found := strings.Cut(text, "=")
+		if !found || name == "" {
+			return errors.New("must be NAME=VALUE")
+		}
+		cfg.Settings[name] = value
+		return nil
+	})
+	for _, list := range []struct {
+		name, usage string
+		into        *[]string
+	}{
+		{"rabbitmq", "a `line` of rabbitmq.conf", &cfg.Broker},
+		{"postgres", "a `line` of postgresql.conf", &cfg.Database},
+		{"build", "an `argument` of go build for the services, such as -race", &cfg.Build},
+	} {
+		flags.Func(list.name, list.usage, func(text string) error {
+			*list.into = append(*list.into, text)
+			return nil
+		})
+	}
 }
 
 // smoke looks ahead: what it sets is the default of the other flags.

@@ -14,12 +14,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestFlags(t *testing.T) {
 	t.Parallel()
 	cfg, file, err := parse([]string{"--cases", "plain,mqtt,latency-mqtt", "--seconds", "2.5", "--rates", "20,50%", "--json", "out.json",
-		"--set", "CUPLINE_CONCURRENCY=512", "--set", "X=a=b", "--build", "-race"}, t.Output())
+		"--set", "CUPLINE_CONCURRENCY=512", "--set", "X=a=b", "--build", "-race", "--rabbitmq", "a = 1", "--rabbitmq", "b = 2"}, t.Output())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(cfg.Cases) != 3 || cfg.Length != 2500*time.Millisecond || len(cfg.Rates) != 2 || file != "out.json" ||
-		cfg.Settings["CUPLINE_CONCURRENCY"] != "512" || cfg.Settings["X"] != "a=b" || cfg.Build[0] != "-race" ||
+		cfg.Settings["CUPLINE_CONCURRENCY"] != "512" || cfg.Settings["X"] != "a=b" || cfg.Build[0] != "-race" || len(cfg.Broker) != 2 ||
 		!strings.HasSuffix(cfg.Folder, "/.run/bench") || cfg.Clients != 50 {
 		t.Errorf("%+v, %s", cfg, file)
 	}

@@ -44,6 +44,8 @@ type Config struct {
 	Clients, Devices int
 	// Settings are further ones of the services, NAME to value.
 	Settings map[string]string
+	// Broker and Database are further lines of rabbitmq.conf and postgresql.conf, "key = value" each.
+	Broker, Database []string
 	// Build are further arguments of `go build`.
 	Build []string
 	// Progress gets a line for each step that takes time.
@@ -233,12 +235,12 @@ func (p *Platform) discard(ctx context.Context) error {
 }
 
 func (p *Platform) brokerConfig() rabbitmq.Config {
-	return rabbitmq.Config{Base: p.cfg.Folder, Progress: p.cfg.Progress}
+	return rabbitmq.Config{Base: p.cfg.Folder, Settings: p.cfg.Broker, Progress: p.cfg.Progress}
 }
 
 // databaseConfig is one that syncs: what a commit costs is part of what is measured.
 func (p *Platform) databaseConfig() postgres.Config {
-	return postgres.Config{Base: p.cfg.Folder, Progress: p.cfg.Progress}
+	return postgres.Config{Base: p.cfg.Folder, Settings: p.cfg.Database, Progress: p.cfg.Progress}
 }
 
 func (p *Platform) say(line string) { fmt.Fprintln(p.cfg.Progress, line) }

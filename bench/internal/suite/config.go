@@ -33,6 +33,8 @@ type Config struct {
 	Size int
 	// Settings are further ones of the services.
 	Settings map[string]string
+	// Broker and Database are further lines of rabbitmq.conf and postgresql.conf, "key = value" each.
+	Broker, Database []string
 	// Build are further arguments of `go build`.
 	Build []string
 	// Progress gets a line for each step.
@@ -136,8 +138,14 @@ func (c Config) describe() []report.Setting {
 		settings = append(settings, report.Setting{Name: name, Value: value})
 	}
 	slices.SortFunc(settings[9:], func(a, b report.Setting) int { return strings.Compare(a.Name, b.Name) })
-	if len(c.Build) > 0 {
-		settings = append(settings, report.Setting{Name: "go build", Value: strings.Join(c.Build, " ")})
+	for _, more := range []report.Setting{
+		{Name: "rabbitmq.conf", Value: strings.Join(c.Broker, "; ")},
+		{Name: "postgresql.conf", Value: strings.Join(c.Database, "; ")},
+		{Name: "go build", Value: strings.Join(c.Build, " ")},
+	} {
+		if more.Value != "" {
+			settings = append(settings, more)
+		}
 	}
 	return settings
 }

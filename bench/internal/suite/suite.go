@@ -46,7 +46,7 @@ func Run(ctx context.Context, cfg Config) (report.Report, error) {
 	}
 	p, err := platform.Start(ctx, platform.Config{
 		Root: cfg.Root, Folder: cfg.Folder, BrokerOnly: !cfg.platform(), Clients: cfg.Clients, Devices: cfg.Devices,
-		Settings: cfg.Settings, Build: cfg.Build, Progress: cfg.Progress,
+		Settings: cfg.Settings, Broker: cfg.Broker, Database: cfg.Database, Build: cfg.Build, Progress: cfg.Progress,
 	})
 	if err != nil {
 		return report.Report{}, err
