@@ -108,7 +108,7 @@ func parse(arguments []string, progress io.Writer) (suite.Config, string, error)
 
 // repeatable are the flags that may be given again: each adds to what is there.
 func repeatable(flags *flag.FlagSet, cfg *suite.Config) {
-	flags.Func("set", "a setting of the services, `NAME=VALUE`", func(text string) error {
+	flags.Func("set", "a setting of the services, `NAME=VALUE`; may be given again", func(text string) error {
 		name, value, found := strings.Cut(text, "=")
 		if !found || name == "" {
 			return errors.New("must be NAME=VALUE")
@@ -124,7 +124,7 @@ func repeatable(flags *flag.FlagSet, cfg *suite.Config) {
 		{"postgres", "a `line` of postgresql.conf", &cfg.Database},
 		{"build", "an `argument` of go build for the services, such as -race", &cfg.Build},
 	} {
-		flags.Func(list.name, list.usage, func(text string) error {
+		flags.Func(list.name, list.usage+"; may be given again", func(text string) error {
 			*list.into = append(*list.into, text)
 			return nil
 		})
