@@ -92,10 +92,8 @@ func install(ctx context.Context, progress io.Writer, shell []string, root strin
 	cmd.Stdout, cmd.Stderr = progress, progress
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = finishLimit
-	if err := cmd.Run(); err != nil {
-		return errors.Join(err, ctx.Err())
-	}
-	return nil
+	// Whoever cancelled is told so, also when the script had ended before the signal reached it.
+	return errors.Join(cmd.Run(), ctx.Err())
 }
 
 func packagesOf(needs []Need) []string {

@@ -18,6 +18,7 @@ if ! flock -w 900 9; then
 	exit 1
 fi
 
+emptied=
 restore() {
 	if [ -e "$saved" ] || [ -L "$saved" ]; then
 		mv -f "$saved" "$policy"
@@ -26,7 +27,10 @@ restore() {
 	fi
 	rm -f "$policy.cupline-new"
 	if grep -qs "$mark" "$cluster"; then
+		emptied=yes
 		rm -f "$cluster"
+	fi
+	if [ -n "$emptied" ]; then
 		if ! dpkg -S "$clusters" >/dev/null 2>&1; then
 			rmdir "$clusters" 2>/dev/null || true
 		fi
@@ -85,10 +89,19 @@ install_packages() {
 export DEBIAN_FRONTEND=noninteractive DEBIAN_PRIORITY=critical APT_LISTCHANGES_FRONTEND=none LC_ALL=C.UTF-8
 export NEEDRESTART_SUSPEND=1 NEEDRESTART_MODE=l UCF_FORCE_CONFFOLD=1
 
+# A signal may come while the EXIT trap restores, and an exit there would leave the rest undone: so a signal restores by
+# itself, deaf to further ones. Restoring twice does no harm.
+stop() {
+	trap '' INT TERM HUP
+	restore
+	trap - EXIT
+	exit "$1"
+}
+
 restore
 trap restore EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
+trap 'stop 130' INT
+trap 'stop 143' TERM HUP
 
 new_units=
 for unit in $UNITS; do

@@ -12,14 +12,13 @@ import (
 
 // machine is a root folder with stand-ins for the package manager's programs, which the script finds first.
 type machine struct {
-	root, notes string
+	root, notes, bin string
 }
 
 // newMachine makes one whose apt-get notes what it sees of the policy, and then does as behaviour says.
 func newMachine(t *testing.T, behaviour string) machine {
 	t.Helper()
-	m := machine{root: t.TempDir(), notes: filepath.Join(t.TempDir(), "notes")}
-	bin := t.TempDir()
+	m := machine{root: t.TempDir(), notes: filepath.Join(t.TempDir(), "notes"), bin: t.TempDir()}
 	for _, folder := range []string{"usr/sbin", "etc", "usr/lib/systemd/system"} {
 		if err := os.MkdirAll(filepath.Join(m.root, folder), 0o755); err != nil {
 			t.Fatal(err)
@@ -37,14 +36,20 @@ func newMachine(t *testing.T, behaviour string) machine {
 		"dpkg":      `exit 1`,
 		"systemctl": `echo "systemctl $*" >>"$NOTES"`,
 	} {
-		if err := os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
-			t.Fatal(err)
-		}
+		m.program(t, name, script)
 	}
-	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	t.Setenv("PATH", m.bin+":"+os.Getenv("PATH"))
 	t.Setenv("NOTES", m.notes)
 	t.Setenv("ROOT", m.root)
 	return m
+}
+
+// program puts a stand-in there, or another in its place.
+func (m machine) program(t *testing.T, name, script string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(m.bin, name), []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (m machine) policy() string { return filepath.Join(m.root, "usr/sbin/policy-rc.d") }
@@ -183,6 +188,18 @@ func TestInstallInterrupted(t *testing.T) {
 	}
 	if err := <-result; !errors.Is(err, context.Canceled) {
 		t.Errorf("interrupted install: %v, want context.Canceled", err)
+	}
+	if _, err := os.Lstat(m.policy()); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a policy is left (%v)", err)
+	}
+	m.wantClean(t)
+}
+
+func TestInstallInterruptedAsItRestores(t *testing.T) {
+	m := newMachine(t, "")
+	m.program(t, "dpkg", `kill -TERM $PPID; exit 1`) // the script asks dpkg amid its restoring
+	if _, err := m.install(t.Context(), t); err == nil {
+		t.Error("an interrupted installation succeeded")
 	}
 	if _, err := os.Lstat(m.policy()); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a policy is left (%v)", err)
