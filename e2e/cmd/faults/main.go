@@ -14,8 +14,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/cupline/cupline/e2e/faults/history"
 	"github.com/cupline/cupline/e2e/faults/suite"
+	"github.com/cupline/cupline/verify/history"
 )
 
 func main() {
