@@ -15,6 +15,7 @@ import (
 	"github.com/cupline/cupline/chassis/lifecycle"
 	"github.com/cupline/cupline/chassis/postgres"
 	"github.com/cupline/cupline/chassis/telemetry"
+	"github.com/cupline/cupline/store"
 	"github.com/cupline/cupline/store/audit"
 	"github.com/cupline/cupline/store/changes"
 	"github.com/cupline/cupline/store/deadletter"
@@ -89,6 +90,7 @@ func (a *App) InternalAddr() string { return a.internal.Addr() }
 func (a *App) database(ctx context.Context) error {
 	pool, err := postgres.Open(ctx, postgres.Config{
 		URL: a.cfg.DatabaseURL.Reveal(), MaxConns: a.cfg.DatabaseConnections, ApplicationName: applicationName,
+		RowScope: store.TenantSetting,
 	})
 	if err != nil {
 		return fmt.Errorf("open the database: %w", err)
