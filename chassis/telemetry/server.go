@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"sync"
 	"time"
 
@@ -29,6 +30,9 @@ type ServerConfig struct {
 	// Level is what /loglevel shows (GET) and changes (PUT {"level":"debug"}).
 	Level zap.AtomicLevel
 	Log   *zap.Logger
+	// Profiles adds Go's profiles below /debug/pprof/. They cost CPU while one is taken, and whoever
+	// reaches the port may ask for them.
+	Profiles bool
 	// CheckLimit bounds each readiness check. Default 2 s.
 	CheckLimit time.Duration
 	// Failed is told when the server dies while it runs; may be nil.
@@ -36,7 +40,7 @@ type ServerConfig struct {
 }
 
 // Server is the internal port: /healthz (the process answers), /readyz (every check
-// passes; 503 says which does not), /metrics, /loglevel.
+// passes; 503 says which does not), /metrics, /loglevel, and with Profiles /debug/pprof/.
 type Server struct {
 	cfg    ServerConfig
 	server *http.Server
@@ -70,6 +74,11 @@ func NewServer(cfg ServerConfig) *Server {
 	}))
 	if cfg.Level != (zap.AtomicLevel{}) {
 		mux.Handle("/loglevel", cfg.Level)
+	}
+	if cfg.Profiles {
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index) // the named ones: heap, goroutine, mutex, ...
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	}
 	s.server = &http.Server{
 		Handler: mux, ReadHeaderTimeout: headerLimit, ReadTimeout: answerLimit, WriteTimeout: 2 * answerLimit,

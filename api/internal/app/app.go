@@ -14,6 +14,7 @@ import (
 	"github.com/cupline/cupline/chassis/lifecycle"
 	"github.com/cupline/cupline/chassis/postgres"
 	"github.com/cupline/cupline/chassis/telemetry"
+	"github.com/cupline/cupline/store"
 	"github.com/cupline/cupline/store/audit"
 	"github.com/cupline/cupline/store/changes"
 	"github.com/cupline/cupline/store/deadletter"
@@ -63,7 +64,7 @@ type App struct {
 func New(ctx context.Context, cfg Settings, log *zap.Logger, level zap.AtomicLevel) (*App, error) {
 	a := &App{cfg: cfg, log: log, metrics: telemetry.NewRegistry(), group: lifecycle.New(log, cfg.Drain+teardown)}
 	a.internal = telemetry.NewServer(telemetry.ServerConfig{
-		Addr: cfg.InternalAddr, Registry: a.metrics, Level: level, Log: log, Failed: a.group.Fail,
+		Addr: cfg.InternalAddr, Profiles: cfg.Profiles, Registry: a.metrics, Level: level, Log: log, Failed: a.group.Fail,
 	})
 	a.group.Add("internal port", a.internal.Start, a.internal.Stop)
 	// Each part registers its teardown behind those that it needs.
@@ -91,6 +92,7 @@ func (a *App) InternalAddr() string { return a.internal.Addr() }
 func (a *App) database(ctx context.Context) error {
 	pool, err := postgres.Open(ctx, postgres.Config{
 		URL: a.cfg.DatabaseURL.Reveal(), MaxConns: a.cfg.DatabaseConnections, ApplicationName: applicationName,
+		RowScope: store.TenantSetting,
 	})
 	if err != nil {
 		return fmt.Errorf("open the database: %w", err)

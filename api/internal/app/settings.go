@@ -20,6 +20,7 @@ type Settings struct {
 
 	Listen       string   `env:"CUPLINE_LISTEN" default:"127.0.0.1:8080" doc:"host:port of the API"`
 	InternalAddr string   `env:"CUPLINE_INTERNAL_ADDR" default:"127.0.0.1:9101" doc:"host:port of /healthz, /readyz, /metrics and /loglevel; it asks for no credentials"`
+	Profiles     bool     `env:"CUPLINE_PROFILES" default:"false" doc:"Go's profiles at /debug/pprof/ of the internal port, for who may reach it"`
 	Origins      []string `env:"CUPLINE_CORS_ORIGINS" doc:"origins of web pages that may call the API, such as https://shop.example, comma separated; none when empty"`
 
 	PublishTimeout time.Duration `env:"CUPLINE_PUBLISH_TIMEOUT" default:"5s" doc:"how long the broker's confirm of a command is awaited, before 504 (in doubt); 100ms to 20s"`

@@ -19,6 +19,7 @@ import (
 	"github.com/cupline/cupline/api/internal/intake"
 	"github.com/cupline/cupline/api/internal/problem"
 	"github.com/cupline/cupline/chassis/telemetry"
+	"github.com/cupline/cupline/store"
 	"github.com/cupline/cupline/store/audit"
 )
 
@@ -204,7 +205,7 @@ func (s *Server) record(c echo.Context, who auth.Principal, e audit.Entry) {
 	if e.Client == "" {
 		e.Client = who.Client
 	}
-	if err := s.cfg.Trail.Append(c.Request().Context(), e); err != nil {
+	if err := s.cfg.Trail.Append(store.ForTenant(c.Request().Context(), e.Tenant), e); err != nil {
 		s.cfg.Log.Error("not in the audit trail", zap.String("tenant", e.Tenant), zap.String("actor", e.Actor),
 			zap.String("action", e.Action), zap.String("device", e.Device), zap.String("detail", e.Detail), zap.Error(err))
 	}

@@ -49,7 +49,7 @@ type App struct {
 func New(ctx context.Context, cfg Settings, log *zap.Logger, level zap.AtomicLevel) (*App, error) {
 	a := &App{cfg: cfg, log: log, registry: telemetry.NewRegistry(), group: lifecycle.New(log, cfg.Drain+teardown)}
 	a.server = telemetry.NewServer(telemetry.ServerConfig{
-		Addr: cfg.InternalAddr, Registry: a.registry, Level: level, Log: log, Failed: a.group.Fail,
+		Addr: cfg.InternalAddr, Profiles: cfg.Profiles, Registry: a.registry, Level: level, Log: log, Failed: a.group.Fail,
 	})
 	a.group.Add("internal port", a.server.Start, a.server.Stop)
 	// Each part registers its teardown behind those that it needs.

@@ -63,7 +63,7 @@ func New(ctx context.Context, cfg Settings, log *zap.Logger, level zap.AtomicLev
 		wheel: wheel.New(cfg.Tick),
 	}
 	a.internal = telemetry.NewServer(telemetry.ServerConfig{
-		Addr: cfg.InternalAddr, Registry: a.registry, Level: level, Log: log, Failed: a.group.Fail,
+		Addr: cfg.InternalAddr, Profiles: cfg.Profiles, Registry: a.registry, Level: level, Log: log, Failed: a.group.Fail,
 	})
 	a.group.Add("internal port", a.internal.Start, a.internal.Stop)
 	// Each part registers its teardown behind those that it needs.

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	cupline "github.com/cupline/cupline/clients/go"
-	"github.com/cupline/cupline/e2e/faults/history"
+	"github.com/cupline/cupline/verify/history"
 )
 
 // Manner is how a client takes its outcomes.

@@ -1,4 +1,4 @@
-// Package history is what a run of the fault suite wrote down: everything that clients sent
+// Package history is what a run of load wrote down: everything that clients sent
 // and received, devices executed and faults broke, and what the database and the broker held
 // at the end. It is kept as JSON lines, so that a run can be looked at, and checked again,
 // afterwards.

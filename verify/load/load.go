@@ -14,8 +14,8 @@ import (
 	"time"
 
 	cupline "github.com/cupline/cupline/clients/go"
-	"github.com/cupline/cupline/e2e/faults/history"
 	"github.com/cupline/cupline/schema/device"
+	"github.com/cupline/cupline/verify/history"
 )
 
 // Config of a load.

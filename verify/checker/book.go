@@ -1,7 +1,7 @@
 package checker
 
 import (
-	"github.com/cupline/cupline/e2e/faults/history"
+	"github.com/cupline/cupline/verify/history"
 )
 
 // name is what a client calls a command: its own id, or for a one-way command, which has

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	cupline "github.com/cupline/cupline/clients/go"
-	"github.com/cupline/cupline/e2e/faults/history"
+	"github.com/cupline/cupline/verify/history"
 )
 
 const (

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cupline/cupline/e2e/faults/history"
+	"github.com/cupline/cupline/verify/history"
 )
 
 func TestAHistoryComesBackAsItWasWritten(t *testing.T) {

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cupline/cupline/e2e/faults/checker"
-	"github.com/cupline/cupline/e2e/faults/history"
+	"github.com/cupline/cupline/verify/checker"
+	"github.com/cupline/cupline/verify/history"
 )
 
 const (

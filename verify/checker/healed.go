@@ -3,7 +3,7 @@ package checker
 import (
 	"fmt"
 
-	"github.com/cupline/cupline/e2e/faults/history"
+	"github.com/cupline/cupline/verify/history"
 )
 
 // strays are I5 and I6 for what belongs to no command of the client: it is another's, or

@@ -1,4 +1,4 @@
-// Package checker holds a history of the fault suite against the promises of Cupline. Each
+// Package checker holds the history of a load against the promises of Cupline. Each
 // invariant is a pure function of the history.
 package checker
 
@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/cupline/cupline/e2e/faults/history"
 	"github.com/cupline/cupline/schema/outcome"
+	"github.com/cupline/cupline/verify/history"
 )
 
 const (

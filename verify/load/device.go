@@ -13,8 +13,8 @@ import (
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 
-	"github.com/cupline/cupline/e2e/faults/history"
 	"github.com/cupline/cupline/schema/device"
+	"github.com/cupline/cupline/verify/history"
 )
 
 const (
