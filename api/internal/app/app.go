@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"github.com/cupline/cupline/api/internal/httpapi"
@@ -41,7 +40,7 @@ const applicationName = "cupline-api"
 type App struct {
 	cfg      Settings
 	log      *zap.Logger
-	metrics  *prometheus.Registry
+	metrics  *telemetry.Registry
 	group    *lifecycle.Group
 	internal *telemetry.Server
 	public   *httpapi.Server
@@ -84,6 +83,9 @@ func New(ctx context.Context, cfg Settings, log *zap.Logger, level zap.AtomicLev
 // under way finished, the link, the database, telemetry.
 func (a *App) Run(ctx context.Context) error { return a.group.Run(ctx) }
 
+// Reference lists the metrics of this process.
+func (a *App) Reference() ([]telemetry.Metric, error) { return a.metrics.Reference() }
+
 // Addr is host:port of the API once Run has started it; empty before.
 func (a *App) Addr() string { return a.public.Addr() }
 
@@ -99,6 +101,9 @@ func (a *App) database(ctx context.Context) error {
 		return fmt.Errorf("open the database: %w", err)
 	}
 	a.pool = pool
+	if err := postgres.NewMetrics(a.metrics, map[string]*postgres.Pool{"shared": pool}); err != nil {
+		return fmt.Errorf("register the pool's metrics: %w", err)
+	}
 	a.clock = postgres.NewClock(pool, a.log)
 	a.registry = registry.New(pool)
 	a.cache = registry.NewCache(a.registry, registry.CacheConfig{LoadTimeout: lookLimit, OnLanes: func() { a.lanes.changed() }})
@@ -148,7 +153,7 @@ func (a *App) serve(context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := a.operations(); err != nil {
+	if err := a.operations(metrics); err != nil {
 		return err
 	}
 	if a.console, err = console.New(console.Config{PushURL: a.cfg.PushURL}); err != nil {
