@@ -14,9 +14,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/cupline/cupline/e2e/faults/history"
 	"github.com/cupline/cupline/e2e/faults/schedule"
 	"github.com/cupline/cupline/e2e/faults/suite"
+	"github.com/cupline/cupline/verify/history"
 )
 
 func main() {

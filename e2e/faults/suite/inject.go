@@ -9,9 +9,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cupline/cupline/e2e/faults/history"
 	"github.com/cupline/cupline/e2e/faults/link"
 	"github.com/cupline/cupline/e2e/faults/schedule"
+	"github.com/cupline/cupline/verify/history"
 )
 
 // injector breaks and heals what a plan says.

@@ -12,9 +12,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cupline/cupline/e2e/faults/history"
-	"github.com/cupline/cupline/e2e/faults/load"
 	"github.com/cupline/cupline/e2e/faults/schedule"
+	"github.com/cupline/cupline/verify/history"
+	"github.com/cupline/cupline/verify/load"
 )
 
 const (
