@@ -29,7 +29,7 @@ Ends like check: exit code 10 when a difference is left.`,
 }
 
 func run(ctx context.Context, c *console.Console, recreate bool) (err error) {
-	want, err := declared(ctx, c)
+	want, err := Declared(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -45,7 +45,7 @@ func run(ctx context.Context, c *console.Console, recreate bool) (err error) {
 	err = link.Do(ctx, func(ctx context.Context, s *broker.Session) error {
 		if recreate {
 			for _, d := range before {
-				if d.Kind == changed && d.What == "queue" && d.Remedy == recreateRemedy {
+				if d.Kind == Changed && d.What == "queue" && d.Remedy == recreateRemedy {
 					if err := makeAnew(ctx, c, s, want, d.Name); err != nil {
 						return err
 					}
@@ -59,7 +59,7 @@ func run(ctx context.Context, c *console.Console, recreate bool) (err error) {
 		return fmt.Errorf("apply: %w", err)
 	}
 	for _, d := range before {
-		if d.Kind == missing {
+		if d.Kind == Missing {
 			c.Note("declared %s %s", d.What, d.Name)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/cupline/cupline/cli/internal/console"
 	"github.com/cupline/cupline/cli/internal/exit"
 	"github.com/cupline/cupline/cli/internal/lanes"
+	"github.com/cupline/cupline/cli/internal/management"
 	"github.com/cupline/cupline/schema/topology"
 )
 
@@ -28,8 +29,8 @@ from DATABASE_URL; without it only the default lane is meant.`,
 	return cmd
 }
 
-// declared is what the broker has to have.
-func declared(ctx context.Context, c *console.Console) (topology.Topology, error) {
+// Declared is what the broker has to have.
+func Declared(ctx context.Context, c *console.Console) (topology.Topology, error) {
 	all := []topology.Lane{topology.DefaultLane()}
 	if c.Getenv(connect.DatabaseURL) == "" {
 		c.Note("%s is not set: only the default lane is meant", connect.DatabaseURL)
@@ -44,7 +45,7 @@ func declared(ctx context.Context, c *console.Console) (topology.Topology, error
 
 func print(c *console.Console) *cobra.Command {
 	return &cobra.Command{Use: "print", Short: "Print what is declared", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		t, err := declared(cmd.Context(), c)
+		t, err := Declared(cmd.Context(), c)
 		if err != nil {
 			return err
 		}
@@ -64,7 +65,7 @@ these as routes, so that a missing lane or an offline device would go unnoticed.
 
 Exit code 10 when there is a difference.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			want, err := declared(cmd.Context(), c)
+			want, err := Declared(cmd.Context(), c)
 			if err != nil {
 				return err
 			}
@@ -77,27 +78,32 @@ Exit code 10 when there is a difference.`,
 	}
 }
 
-func look(ctx context.Context, c *console.Console, want topology.Topology) ([]difference, error) {
-	values, err := connect.Require(c, connect.ManagementURL, connect.AMQPURL)
-	if err != nil {
-		return nil, err
-	}
-	api, err := newManagement(values[0], values[1])
-	if err != nil {
-		return nil, exit.With(exit.Usage, err)
-	}
-	defer api.http.CloseIdleConnections()
-	have, err := api.read(ctx)
+// Compare finds every difference between a live broker and what is declared.
+func Compare(ctx context.Context, api *management.Client, want topology.Topology) ([]Difference, error) {
+	have, err := read(ctx, api)
 	if err != nil {
 		return nil, err
 	}
 	return compare(want, have), nil
 }
 
-func report(c *console.Console, found []difference) error {
+func look(ctx context.Context, c *console.Console, want topology.Topology) ([]Difference, error) {
+	values, err := connect.Require(c, connect.ManagementURL, connect.AMQPURL)
+	if err != nil {
+		return nil, err
+	}
+	api, err := management.New(values[0], values[1])
+	if err != nil {
+		return nil, exit.With(exit.Usage, err)
+	}
+	defer api.Close()
+	return Compare(ctx, api, want)
+}
+
+func report(c *console.Console, found []Difference) error {
 	result := struct {
-		Differences []difference `json:"differences"`
-	}{append([]difference{}, found...)}
+		Differences []Difference `json:"differences"`
+	}{append([]Difference{}, found...)}
 	if err := c.Result(result, func(w *strings.Builder) { differences(w, found) }); err != nil {
 		return err
 	}

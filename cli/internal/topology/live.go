@@ -2,15 +2,8 @@ package topology
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
-	"net/http"
-	"net/url"
-	"strings"
-	"time"
 
+	"github.com/cupline/cupline/cli/internal/management"
 	"github.com/cupline/cupline/schema/topology"
 )
 
@@ -53,42 +46,18 @@ var watched = []string{
 	topology.DeviceExchange,
 }
 
-// management is the API of RabbitMQ's management plugin, for one virtual host.
-type management struct {
-	base  *url.URL
-	vhost string
-	http  http.Client
-}
-
-// newManagement takes the API's address, and the virtual host from the AMQP URL.
-func newManagement(address, amqpURL string) (*management, error) {
-	base, err := url.Parse(address)
-	if err != nil || base.Host == "" {
-		return nil, errors.New("RABBITMQ_MANAGEMENT_URL: must be http://user:password@host:port")
-	}
-	amqp, err := url.Parse(strings.Split(amqpURL, ",")[0])
-	if err != nil {
-		return nil, errors.New("AMQP_URL: must be amqp://user:password@host:port/vhost")
-	}
-	vhost := strings.TrimPrefix(amqp.Path, "/")
-	if vhost == "" {
-		vhost = "/"
-	}
-	return &management{base: base, vhost: vhost, http: http.Client{Timeout: 30 * time.Second}}, nil
-}
-
 // read takes the whole picture.
-func (m *management) read(ctx context.Context) (live, error) {
+func read(ctx context.Context, m *management.Client) (live, error) {
 	l := live{exchanges: map[string]liveExchange{}, queues: map[string]liveQueue{}, bindings: map[topology.Binding]bool{}}
 	var exchanges []liveExchange
-	if err := m.get(ctx, &exchanges, "exchanges", m.vhost); err != nil {
+	if err := m.Get(ctx, &exchanges, "exchanges", m.VHost); err != nil {
 		return l, err
 	}
 	for _, e := range exchanges {
 		l.exchanges[e.Name] = e
 	}
 	var queues []liveQueue
-	if err := m.get(ctx, &queues, "queues", m.vhost); err != nil {
+	if err := m.Get(ctx, &queues, "queues", m.VHost); err != nil {
 		return l, err
 	}
 	for _, q := range queues {
@@ -99,7 +68,7 @@ func (m *management) read(ctx context.Context) (live, error) {
 			continue
 		}
 		var bindings []liveBinding
-		if err := m.get(ctx, &bindings, "exchanges", m.vhost, name, "bindings", "source"); err != nil {
+		if err := m.Get(ctx, &bindings, "exchanges", m.VHost, name, "bindings", "source"); err != nil {
 			return l, err
 		}
 		for _, b := range bindings {
@@ -109,36 +78,4 @@ func (m *management) read(ctx context.Context) (live, error) {
 		}
 	}
 	return l, nil
-}
-
-// maxAnswer bounds an answer of the API, in bytes.
-const maxAnswer = 256 << 20
-
-func (m *management) get(ctx context.Context, into any, path ...string) error {
-	what := "ask the broker's management API for " + strings.Join(path, "/")
-	for i, part := range path {
-		path[i] = url.PathEscape(part)
-	}
-	address := *m.base
-	address.User = nil
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(address.String(), "/")+"/api/"+strings.Join(path, "/"), nil)
-	if err != nil {
-		return fmt.Errorf("%s: %w", what, err)
-	}
-	if m.base.User != nil {
-		password, _ := m.base.User.Password()
-		request.SetBasicAuth(m.base.User.Username(), password)
-	}
-	answer, err := m.http.Do(request)
-	if err != nil {
-		return fmt.Errorf("%s: %w", what, err)
-	}
-	defer func() { _ = answer.Body.Close() }()
-	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: it answers %s", what, answer.Status)
-	}
-	if err := json.NewDecoder(io.LimitReader(answer.Body, maxAnswer)).Decode(into); err != nil {
-		return fmt.Errorf("%s: read the answer: %w", what, err)
-	}
-	return nil
 }

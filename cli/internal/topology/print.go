@@ -85,7 +85,7 @@ func tables(w *strings.Builder, t topology.Topology) {
 	console.Table(w, "queue argument value", rows)
 }
 
-func differences(w *strings.Builder, found []difference) {
+func differences(w *strings.Builder, found []Difference) {
 	if len(found) == 0 {
 		fmt.Fprintln(w, "the broker is as declared")
 		return
