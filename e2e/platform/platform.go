@@ -70,7 +70,12 @@ func StartCluster(ctx context.Context, folder string, nodes int) (*Platform, err
 	if _, err = p.CLI(ctx, "migrate", "up"); err != nil {
 		return p, err
 	}
-	return p, p.admit(ctx)
+	if err := p.admit(ctx); err != nil {
+		return p, err
+	}
+	env := maps.Clone(p.set.Env)
+	env["RABBITMQ_MANAGEMENT_URL"] = p.Broker.ManagementURL()
+	return p, p.set.Prepare(ctx, env)
 }
 
 // admit makes each program's own user of the database.
