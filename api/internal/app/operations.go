@@ -22,7 +22,8 @@ func (a *App) operations() error {
 	}
 	a.letters = deadletter.New(a.pool)
 	a.desk = ops.New(ops.Config{
-		Letters: a.letters, Registry: finder{a.cache}, Publisher: publisher{a.publisher}, Clock: a.clock, Ready: a.link.Ready, Log: a.log,
+		Letters: a.letters, Registry: finder{a.cache}, Policies: a.intake, Publisher: publisher{a.publisher}, Clock: a.clock,
+		Ready: a.link.Ready, Guard: a.cfg.LoopGuard, Log: a.log,
 	})
 	resumer := ops.NewResumer(a.desk)
 	runner := ops.NewRunner(a.desk, a.letters)

@@ -41,7 +41,9 @@ type Config struct {
 	Trail    *audit.Trail
 	Letters  *deadletter.Store
 	Desk     *ops.Desk
-	Queues   *ops.Queues
+	// LoopGuard is how many redrives of a letter's command may have died before the letter is held.
+	LoopGuard int
+	Queues    *ops.Queues
 
 	// Origins of web pages that may call the API (CORS); none by default.
 	Origins []string
