@@ -28,6 +28,16 @@ type Filter struct {
 	ID        string    `json:"id,omitempty"`
 	CommandID uuid.UUID `json:"command_id,omitzero"`
 	Group     uuid.UUID `json:"group,omitzero"`
+	// Job that acted on it last.
+	Job uuid.UUID `json:"job_id,omitzero"`
+	// Tag and Assignee of the letter, or of its group.
+	Tag      string `json:"tag,omitempty"`
+	Assignee string `json:"assignee,omitempty"`
+	// Held chooses the letters whose command has died again Guard times or more.
+	Held  bool `json:"held,omitempty"`
+	Guard int  `json:"-"`
+	// Undoable chooses those that were discarded within UndoLimit.
+	Undoable bool `json:"-"`
 	// Text stands in the payload (as it is) or in the detail (in any case of letters).
 	Text string `json:"text,omitempty"`
 }
@@ -44,6 +54,12 @@ func (c *clause) add(condition string, arg any) {
 	c.conditions = append(c.conditions, strings.ReplaceAll(condition, "%s", fmt.Sprintf("$%d", len(c.args))))
 }
 
+// addMark takes a condition on the marks of a letter or its group.
+func (c *clause) addMark(condition string, arg any) {
+	marked := "array(select subject from desk_marks where tenant = $1 and " + condition + " and "
+	c.add("(letter_id = any("+marked+"not is_group)) or group_id = any("+marked+"is_group)))", arg)
+}
+
 // arg adds an argument without a condition, and returns its placeholder.
 func (c *clause) arg(arg any) string {
 	c.args = append(c.args, arg)
@@ -54,7 +70,7 @@ func (c *clause) sql() string { return strings.Join(c.conditions, " and ") }
 
 func (f *Filter) clause() *clause {
 	c := &clause{}
-	c.add("tenant = %s", f.Tenant)
+	c.add("tenant = %s", f.Tenant) // $1, which marks count on
 	if !f.From.IsZero() {
 		c.add("died_at >= %s", f.From)
 	}
@@ -77,6 +93,21 @@ func (f *Filter) clause() *clause {
 	}
 	if f.Group != uuid.Nil {
 		c.add("group_id = %s", [16]byte(f.Group))
+	}
+	if f.Job != uuid.Nil {
+		c.add("job_id = %s", [16]byte(f.Job))
+	}
+	if f.Tag != "" {
+		c.addMark("tags @> array[%s::text]", f.Tag)
+	}
+	if f.Assignee != "" {
+		c.addMark("assignee = %s", f.Assignee)
+	}
+	if f.Held {
+		c.add("redrive > 0 and redrive >= %s", f.Guard) // the literal names the index
+	}
+	if f.Undoable {
+		c.conditions = append(c.conditions, withinUndo)
 	}
 	if f.Text != "" {
 		text := c.arg(f.Text)

@@ -57,6 +57,7 @@ type App struct {
 	link      *broker.Link
 	lanes     *lanes
 	publisher *broker.Publisher
+	intake    *intake.Intake
 	letters   *deadletter.Store
 	desk      *ops.Desk
 	queues    *ops.Queues
@@ -153,6 +154,10 @@ func (a *App) serve(context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.intake = intake.New(intake.Config{
+		Registry: finder{a.cache}, Publisher: publisher{a.publisher}, Quota: a.quota, Clock: a.clock,
+		Observer: metrics, PublishTimeout: a.cfg.PublishTimeout,
+	})
 	if err := a.operations(metrics); err != nil {
 		return err
 	}
@@ -160,13 +165,9 @@ func (a *App) serve(context.Context) error {
 		return err
 	}
 	a.public = httpapi.New(httpapi.Config{
-		Addr: a.cfg.Listen, Verifier: a.verifier, Clock: a.clock,
-		Acceptor: intake.New(intake.Config{
-			Registry: finder{a.cache}, Publisher: publisher{a.publisher}, Quota: a.quota, Clock: a.clock,
-			Observer: metrics, PublishTimeout: a.cfg.PublishTimeout,
-		}),
+		Addr: a.cfg.Listen, Verifier: a.verifier, Clock: a.clock, Acceptor: a.intake,
 		Registry: a.registry, Keys: a.keys, Ledger: ledger.NewReader(a.pool), Mailbox: mailbox.New(a.pool, mailbox.Limits{}),
-		Arrivals: a.arrivals, Trail: audit.New(a.pool), Letters: a.letters, Desk: a.desk, Queues: a.queues,
+		Arrivals: a.arrivals, Trail: audit.New(a.pool), Letters: a.letters, Desk: a.desk, Queues: a.queues, LoopGuard: a.cfg.LoopGuard,
 		Clients: a.clients, Console: a.console,
 		Origins: a.cfg.Origins, Polls: a.cfg.LongPolls, AccessLog: a.cfg.AccessLog,
 		Metrics: metrics, Log: a.log, Failed: a.group.Fail,
