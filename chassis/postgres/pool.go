@@ -93,6 +93,7 @@ func parse(cfg Config) (*pgxpool.Config, error) {
 	if cfg.ApplicationName != "" {
 		settings["application_name"] = cfg.ApplicationName
 	}
+	settings["jit"] = "off" // compiling a query takes longer than any of Cupline's queries may
 	milliseconds := func(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 	settings["statement_timeout"] = milliseconds(orDefault(cfg.StatementTimeout, defaultStatement))
 	settings["idle_in_transaction_session_timeout"] = milliseconds(orDefault(cfg.IdleInTransaction, defaultStatement))

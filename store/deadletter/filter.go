@@ -52,35 +52,86 @@ func (c *clause) arg(arg any) string {
 
 func (c *clause) sql() string { return strings.Join(c.conditions, " and ") }
 
-func (f *Filter) clause() *clause {
-	c := &clause{}
+// facetFields are the fields that letters of one facet have in common, and the group's.
+func (f *Filter) facetFields() []struct{ column, value string } {
+	return []struct{ column, value string }{
+		{"reason", f.Reason}, {"device_type", f.DeviceType}, {"method", f.Method}, {"executed", f.Executed}, {"lane", f.Lane},
+	}
+}
+
+// faceted reports whether a facet's field or the group chooses.
+func (f *Filter) faceted() bool {
+	for _, field := range f.facetFields() {
+		if field.value != "" {
+			return true
+		}
+	}
+	return f.Group != uuid.Nil
+}
+
+// named reports whether a field chooses that has an index of its own: few letters, as a rule.
+func (f *Filter) named() bool {
+	return f.Device != "" || f.Client != "" || f.ID != "" || f.CommandID != uuid.Nil
+}
+
+// facets adds the conditions on a facet's fields.
+func (f *Filter) facets(c *clause) {
 	c.add("tenant = %s", f.Tenant)
+	for _, field := range f.facetFields() {
+		if field.value != "" {
+			c.add(field.column+" = %s", field.value)
+		}
+	}
+	if f.Group != uuid.Nil {
+		c.add("group_id = %s", [16]byte(f.Group))
+	}
+}
+
+// span adds the conditions on the time.
+func (f *Filter) span(c *clause) {
 	if !f.From.IsZero() {
 		c.add("died_at >= %s", f.From)
 	}
 	if !f.Before.IsZero() {
 		c.add("died_at < %s", f.Before)
 	}
-	for _, field := range []struct{ column, value string }{
-		{"state", f.State}, {"reason", f.Reason}, {"executed", f.Executed}, {"lane", f.Lane}, {"device", f.Device},
-		{"device_type", f.DeviceType}, {"method", f.Method}, {"client", f.Client},
-	} {
+}
+
+// rest adds what is neither tenant, nor time, nor of a facet: the names, and then what has to be read for it.
+func (f *Filter) rest(c *clause) {
+	for _, field := range []struct{ column, value string }{{"state", f.State}, {"device", f.Device}, {"client", f.Client}} {
 		if field.value != "" {
 			c.add(field.column+" = %s", field.value)
 		}
 	}
 	if f.ID != "" {
-		c.add("id = any(%s)", [][]byte{[]byte(f.ID), []byte(`"` + f.ID + `"`)})
+		c.add("id = any(%s)", f.ids())
 	}
 	if f.CommandID != uuid.Nil {
 		c.add("identity = %s", f.CommandID[:])
 	}
-	if f.Group != uuid.Nil {
-		c.add("group_id = %s", [16]byte(f.Group))
-	}
 	if f.Text != "" {
-		text := c.arg(f.Text)
-		c.conditions = append(c.conditions, "(position(convert_to("+text+"::text, 'UTF8') in payload) > 0 or position(lower("+text+"::text) in lower(detail)) > 0)")
+		c.add("(position(lower(%s::text) in lower(detail)) > 0 or position(convert_to(%s::text, 'UTF8') in payload) > 0)", f.Text)
 	}
+}
+
+// ids are the ways in which a client may have written the id.
+func (f *Filter) ids() [][]byte { return [][]byte{[]byte(f.ID), []byte(`"` + f.ID + `"`)} }
+
+// clause is all conditions on dead_letters. Those on a facet's fields are said by the facets that have
+// them: there are few, and each is a stretch of one index.
+func (f *Filter) clause() *clause {
+	c := &clause{}
+	c.add("tenant = %s", f.Tenant)
+	if f.faceted() {
+		var inner clause
+		inner.args = c.args
+		f.facets(&inner)
+		c.args = inner.args
+		c.conditions = append(c.conditions,
+			"(group_id, executed, lane) in (select group_id, executed, lane from dead_letter_facets where "+inner.sql()+")")
+	}
+	f.span(c)
+	f.rest(c)
 	return c
 }
