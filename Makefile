@@ -61,8 +61,8 @@ bench: ## throughput and latency through all parts, beside a bare pipeline
 bench-desk: ## how long a million dead letters take to answer: every field, pair, order and group
 	go run ./bench/cmd/desk
 
-faults: ## the fault suite: DURATION=10m of faults under load, from SEED= (random unless told); NODES=3 for a cluster
-	go run ./e2e/cmd/faults -duration $(or $(DURATION),5m) $(if $(SEED),-seed $(SEED)) $(if $(NODES),-nodes $(NODES))
+faults: ## the fault suite: DURATION=10m of faults under load, from SEED= (random unless told); NODES=3 for a cluster, FAULT=kill,cut@database for some alone
+	go run ./e2e/cmd/faults -duration $(or $(DURATION),5m) $(if $(SEED),-seed $(SEED)) $(if $(NODES),-nodes $(NODES)) $(if $(FAULT),-fault $(FAULT))
 
 tools: $(BIN)/golangci-lint ## the linter, benchstat and govulncheck, into .bin/
 

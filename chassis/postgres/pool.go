@@ -31,6 +31,9 @@ type Config struct {
 	// IdleInTransaction is the server's limit for a transaction in which nothing happens:
 	// whose client is gone without a word holds no locks for longer. Default 30 s.
 	IdleInTransaction time.Duration
+	// RowScope names the session setting that takes a context's scope (WithRowScope), say "app.scope".
+	// None by default. It needs sessions of its own: a proxy that pools transactions mixes them up.
+	RowScope string
 }
 
 const (
@@ -94,6 +97,9 @@ func parse(cfg Config) (*pgxpool.Config, error) {
 		settings["application_name"] = cfg.ApplicationName
 	}
 	settings["jit"] = "off" // compiling a query takes longer than any of Cupline's queries may
+	if cfg.RowScope != "" {
+		parsed.PrepareConn = scoper{cfg.RowScope}.prepare
+	}
 	milliseconds := func(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 	settings["statement_timeout"] = milliseconds(orDefault(cfg.StatementTimeout, defaultStatement))
 	settings["idle_in_transaction_session_timeout"] = milliseconds(orDefault(cfg.IdleInTransaction, defaultStatement))

@@ -65,7 +65,7 @@ func setting(t testing.TB) *url.URL {
 	return u
 }
 
-// URL of the database, postgres://, as its owner.
+// URL of the database, postgres://, as its owner unless it came from As.
 func (d *Database) URL() string { return d.url.String() }
 
 // Name of the database.
@@ -143,3 +143,22 @@ func run(t testing.TB, server *url.URL, statement string) {
 }
 
 func quote(name string) string { return pgx.Identifier{name}.Sanitize() }
+
+// As is the same database for a user of its own, who is a member of these roles. The user is gone when the
+// test ends.
+func (d *Database) As(t testing.TB, roles ...string) *Database {
+	t.Helper()
+	name, password := "user_"+strings.ToLower(rand.Text()[:16]), rand.Text()
+	run(t, d.server, "create role "+quote(name)+" login password '"+password+"'")
+	t.Cleanup(func() {
+		// Whoever is still connected keeps it from being dropped.
+		run(t, d.server, "select pg_terminate_backend(pid) from pg_stat_activity where usename = '"+name+"'")
+		run(t, d.server, "drop role "+quote(name))
+	})
+	for _, role := range roles {
+		run(t, d.server, "grant "+quote(role)+" to "+quote(name))
+	}
+	own := *d.url
+	own.User = url.UserPassword(name, password)
+	return &Database{server: d.server, url: &own, name: d.name}
+}

@@ -104,3 +104,13 @@ create index dead_letters_device on dead_letters (tenant, device, died_at, lette
 create index dead_letters_client on dead_letters (tenant, client, died_at, letter_id)
     include (state, group_id, executed, lane, device);
 create index dead_letters_id on dead_letters (tenant, id, died_at, letter_id) where id is not null;
+
+-- Who writes letters writes what counts them, by the triggers; the janitor adds up.
+select tenant_wall(name::regclass) from unnest(array['dead_letter_facets', 'dead_letter_counts', 'dead_letter_changes']) as name;
+create policy pusher on dead_letter_facets to cupline_pusher using (tenant = 'system');
+create policy pusher on dead_letter_changes to cupline_pusher using (tenant = 'system');
+grant insert on dead_letter_facets, dead_letter_changes to cupline_api, cupline_recorder, cupline_pusher;
+grant select on dead_letter_facets, dead_letter_counts, dead_letter_changes to cupline_api;
+grant select, delete on dead_letter_facets to cupline_janitor;
+grant select, insert, update, delete on dead_letter_counts to cupline_janitor;
+grant select, insert, delete on dead_letter_changes to cupline_janitor;

@@ -144,7 +144,7 @@ func (s *Store) end(ctx context.Context, query string, r *Redrive, action, detai
 
 // TakeUp leases up to limit redrives whose holder has not finished them in time.
 func (s *Store) TakeUp(ctx context.Context, limit int) ([]Redrive, error) {
-	rows, err := s.pool.Query(ctx, takeUpSQL, Lease, limit)
+	rows, err := s.pool.Query(store.ForEveryTenant(ctx), takeUpSQL, Lease, limit)
 	if err != nil {
 		return nil, store.Fault("take up redrives", err)
 	}

@@ -14,7 +14,7 @@ import (
 
 // LeaseJob gives a process one running job that nobody works on, for Lease; found is false when there is none.
 func (s *Store) LeaseJob(ctx context.Context, owner uuid.UUID) (j Job, found bool, err error) {
-	err = j.scan(s.pool.QueryRow(ctx, `update desk_jobs set lease_owner = $1, leased_until = clock_timestamp() + $2::interval
+	err = j.scan(s.pool.QueryRow(store.ForEveryTenant(ctx), `update desk_jobs set lease_owner = $1, leased_until = clock_timestamp() + $2::interval
 		where ctid = any(array(select ctid from desk_jobs where state = 'running'
 			and (leased_until is null or leased_until < clock_timestamp()) order by created_at limit 1 for update skip locked))
 		returning `+jobColumns, [16]byte(owner), Lease))

@@ -24,6 +24,7 @@ type secured struct {
 func (s *Store) byID(ctx context.Context, keyID string) (*secured, error) {
 	var k secured
 	var digest []byte
+	ctx = store.ForEveryTenant(ctx) // whose it is, the key tells
 	key, err := scanKey(s.pool.QueryRow(ctx, `select `+keyColumns+`, hash from api_keys where key_id = $1`, keyID), &digest)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
@@ -38,7 +39,7 @@ func (s *Store) byID(ctx context.Context, keyID string) (*secured, error) {
 
 // revokedFor returns the keys that were revoked within that time until now, of the database's clock.
 func (s *Store) revokedFor(ctx context.Context, span time.Duration) ([]Key, error) {
-	rows, err := s.pool.Query(ctx, `select `+keyColumns+` from api_keys
+	rows, err := s.pool.Query(store.ForEveryTenant(ctx), `select `+keyColumns+` from api_keys
 		where revoked_at > now() - $1 * interval '1 microsecond'`, span.Microseconds())
 	if err != nil {
 		return nil, store.Fault("find revoked keys", err)
@@ -55,6 +56,7 @@ type use struct {
 
 // noteUses writes last uses, in one order, so that processes cannot deadlock.
 func (s *Store) noteUses(ctx context.Context, uses []use) error {
+	ctx = store.ForEveryTenant(ctx)
 	slices.SortFunc(uses, func(a, b use) int { return strings.Compare(a.keyID, b.keyID) })
 	for chunk := range slices.Chunk(uses, 256) {
 		var batch pgx.Batch

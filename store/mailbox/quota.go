@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/cupline/cupline/chassis/postgres"
+	"github.com/cupline/cupline/store"
 	"github.com/cupline/cupline/store/changes"
 )
 
@@ -126,7 +127,7 @@ func (q *Quota) load(ctx context.Context) error {
 	q.mu.Lock()
 	q.since = map[box]bool{}
 	q.mu.Unlock()
-	rows, err := q.pool.Query(ctx, `select tenant, client from mailbox_clients where "full"`)
+	rows, err := q.pool.Query(store.ForEveryTenant(ctx), `select tenant, client from mailbox_clients where "full"`)
 	if err != nil {
 		return fmt.Errorf("load full mailboxes: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cupline/cupline/schema/device"
 	"github.com/cupline/cupline/schema/topology"
+	rows "github.com/cupline/cupline/store"
 	"github.com/cupline/cupline/store/changes"
 	"github.com/cupline/cupline/store/internal/recall"
 )
@@ -62,13 +63,16 @@ func NewCache(store *Store, cfg CacheConfig) *Cache {
 	if c.onLanes == nil {
 		c.onLanes = func() {}
 	}
+	// What is loaded is kept for whoever asks by that name, so it is asked for in the name's own tenant.
 	c.devices = recall.New(recall.Config[name, device.Device]{
-		Load:   func(ctx context.Context, n name) (device.Device, error) { return store.Device(ctx, n.tenant, n.id) },
+		Load: func(ctx context.Context, n name) (device.Device, error) {
+			return store.Device(rows.ForTenant(ctx, n.tenant), n.tenant, n.id)
+		},
 		Absent: ErrNotFound, Size: cmp.Or(cfg.Devices, 100_000), Negative: negative, LoadTimeout: timeout,
 	})
 	c.types = recall.New(recall.Config[name, *versioned]{
 		Load: func(ctx context.Context, n name) (*versioned, error) {
-			t, err := store.versioned(ctx, n.tenant, n.id)
+			t, err := store.versioned(rows.ForTenant(ctx, n.tenant), n.tenant, n.id)
 			return &t, err
 		},
 		Absent: ErrNotFound, Size: cmp.Or(cfg.Types, 10_000), Negative: negative, LoadTimeout: timeout,

@@ -46,8 +46,8 @@ type world struct {
 	t        testing.TB
 	app      *App
 	broker   *brokertest.Broker
-	database *postgrestest.Database
-	pool     *postgres.Pool
+	database *postgrestest.Database // as the process logs in
+	pool     *postgres.Pool         // the owner's
 	registry *registry.Store
 	keys     *identity.Store
 	base     *http.Transport
@@ -73,11 +73,11 @@ func newWorld(t testing.TB, change func(w *world, s *Settings)) *world {
 func prepare(t testing.TB) *world {
 	t.Helper()
 	w := &world{t: t, broker: brokertest.New(t)}
-	w.database = postgrestest.New(t, func(ctx context.Context, url string) error {
+	owner := postgrestest.New(t, func(ctx context.Context, url string) error {
 		_, err := migrations.Up(ctx, url)
 		return err
 	})
-	w.pool = w.database.Pool(t)
+	w.pool, w.database = owner.Pool(t), owner.As(t, string(migrations.API))
 	w.registry, w.keys = registry.New(w.pool), identity.New(w.pool)
 	w.fill()
 	return w

@@ -43,7 +43,11 @@ func tenantOf(c echo.Context, who auth.Principal) (string, error) {
 	if asked == "" || asked == who.Tenant {
 		return who.Tenant, nil
 	}
-	return asked, auth.Require(who, auth.OpsPlatform)
+	if err := auth.Require(who, auth.OpsPlatform); err != nil {
+		return "", err
+	}
+	within(c, asked)
+	return asked, nil
 }
 
 // knownParams refuses a query parameter that means nothing here: a filter that is mistyped must

@@ -8,6 +8,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/cupline/cupline/api/internal/auth"
+	"github.com/cupline/cupline/store"
 )
 
 // route is one of the API: what it needs of a key, and who serves it.
@@ -54,7 +55,7 @@ func routes() []route {
 		{http.MethodGet, "/v1/keys", auth.TenantsAdmin, stored((*Server).listKeys)},
 		{http.MethodPost, "/v1/keys", auth.TenantsAdmin, stored((*Server).createKey)},
 		{http.MethodDelete, "/v1/keys/:key", auth.TenantsAdmin, stored((*Server).revokeKey)},
-	}, operatorRoutes()...)
+	}, append(operatorRoutes(), overviewRoutes()...)...)
 }
 
 // guarded lets in whoever has the scope.
@@ -66,11 +67,20 @@ func (s *Server) guarded(r route) echo.HandlerFunc {
 			return err
 		}
 		c.Set(principalKey, who)
-		if err := auth.Require(who, r.scope); err != nil {
-			return err
+		within(c, who.Tenant)
+		if r.scope != anyScope {
+			if err := auth.Require(who, r.scope); err != nil {
+				return err
+			}
 		}
 		return r.serve(s, c, who)
 	}
+}
+
+// within lets the rest of the request see one tenant's rows: the wall behind every handler's own care.
+func within(c echo.Context, tenant string) {
+	request := c.Request()
+	c.SetRequest(request.WithContext(store.ForTenant(request.Context(), tenant)))
 }
 
 // principalKey is where the request's principal stands for those who log it.

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/cupline/cupline/api/internal/problem"
+	"github.com/cupline/cupline/store"
 	"github.com/cupline/cupline/store/deadletter"
 )
 
@@ -88,6 +89,7 @@ func (r *Runner) RunOne(ctx context.Context) error {
 	if err != nil || !found {
 		return err
 	}
+	ctx = store.ForTenant(ctx, j.Tenant)
 	err = r.run(ctx, &j)
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeLimit)
 	defer cancel()

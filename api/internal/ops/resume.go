@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/cupline/cupline/store"
 )
 
 const (
@@ -69,13 +71,13 @@ func (d *Desk) Resume(ctx context.Context) error {
 			return err
 		}
 		for i := range found {
-			r := &found[i]
+			r, ctx := &found[i], store.ForTenant(ctx, found[i].Letter.Tenant)
 			if err := d.publish(ctx, r); err != nil {
 				// An earlier try may have reached a queue, so it is never given back.
 				d.cfg.Log.Warn("a redrive is not confirmed yet", append(fields(r), zap.Error(err))...)
 				continue
 			}
-			if err := d.cfg.Letters.Confirm(ctx, r); err != nil {
+			if err := d.confirm(ctx, r); err != nil {
 				return err
 			}
 			d.cfg.Log.Info("a redrive was finished", fields(r)...)

@@ -42,11 +42,11 @@ type bed struct {
 func newBed(t testing.TB) *bed {
 	t.Helper()
 	b := &bed{broker: brokertest.New(t)}
-	b.database = postgrestest.New(t, func(ctx context.Context, url string) error {
+	owner := postgrestest.New(t, func(ctx context.Context, url string) error {
 		_, err := migrations.Up(ctx, url)
 		return err
 	})
-	b.pool = b.database.Pool(t)
+	b.pool, b.database = owner.Pool(t), owner.As(t, string(migrations.Pusher))
 	b.keys, b.mailbox = identity.New(b.pool), mailbox.New(b.pool, mailbox.Limits{})
 	if _, err := b.keys.PutTenant(t.Context(), tenant, "Acme"); err != nil {
 		t.Fatal(err)

@@ -24,6 +24,7 @@ import (
 	"github.com/cupline/cupline/chassis/settings"
 	"github.com/cupline/cupline/dispatcher/internal/app"
 	"github.com/cupline/cupline/dispatcher/internal/dispatchtest"
+	"github.com/cupline/cupline/migrations"
 	"github.com/cupline/cupline/schema/device"
 	"github.com/cupline/cupline/schema/envelope"
 	"github.com/cupline/cupline/schema/jsonrpc"
@@ -53,8 +54,9 @@ type platform struct {
 
 func newPlatform(t testing.TB) *platform {
 	t.Helper()
-	p := &platform{broker: brokertest.New(t), database: dispatchtest.Database(t)}
-	p.pool = p.database.Pool(t)
+	owner := dispatchtest.Database(t)
+	p := &platform{broker: brokertest.New(t), database: owner.As(t, string(migrations.Dispatcher), string(migrations.Recorder))}
+	p.pool = owner.Pool(t)
 	p.registry = registry.New(p.pool)
 	p.broker.Declare(t, topology.Whole(topology.DefaultLane()))
 	p.exec(t, "insert into tenants (tenant) values ('acme')")

@@ -20,6 +20,7 @@ import (
 	"github.com/cupline/cupline/dispatcher/internal/dispatch"
 	"github.com/cupline/cupline/dispatcher/internal/dispatchtest"
 	"github.com/cupline/cupline/dispatcher/internal/recorder"
+	"github.com/cupline/cupline/migrations"
 	"github.com/cupline/cupline/schema/envelope"
 	"github.com/cupline/cupline/schema/message"
 	"github.com/cupline/cupline/schema/outcome"
@@ -42,7 +43,7 @@ func newRig(t *testing.T) *rig {
 	database := dispatchtest.Database(t)
 	r := &rig{pool: database.Pool(t), proxy: database.Proxy(t)}
 	behind := postgrestest.Open(t, postgres.Config{
-		URL: database.ProxyURL(r.proxy), MaxConns: 4, ApplicationName: "recorder", ConnectTimeout: time.Second,
+		URL: database.As(t, string(migrations.Recorder)).ProxyURL(r.proxy), MaxConns: 4, ApplicationName: "recorder", ConnectTimeout: time.Second,
 	})
 	metrics, err := recorder.NewMetrics(prometheus.NewRegistry())
 	if err != nil {
@@ -52,7 +53,7 @@ func newRig(t *testing.T) *rig {
 	if err := clock.Measure(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	r.recorder = recorder.New(deadletter.New(behind), clock, zaptest.NewLogger(t), metrics)
+	r.recorder = recorder.New(deadletter.New(behind), clock, zaptest.NewLogger(t), metrics, func(string, dispatch.Ending) {})
 	r.ledger = claims.New(dispatchtest.Writer(t, r.pool), audit.New(r.pool))
 	return r
 }
