@@ -13,6 +13,7 @@ import (
 
 	"github.com/cupline/cupline/api/internal/intake"
 	"github.com/cupline/cupline/api/internal/problem"
+	"github.com/cupline/cupline/chassis/failpoint"
 	"github.com/cupline/cupline/schema/envelope"
 	"github.com/cupline/cupline/schema/jsonrpc"
 	"github.com/cupline/cupline/schema/message"
@@ -135,12 +136,14 @@ func (d *Desk) plan(ctx context.Context, l *deadletter.Letter) (deadletter.Plan,
 // finish publishes what was begun just now. What the broker is known not to have is given back.
 func (d *Desk) finish(ctx context.Context, r *deadletter.Redrive) (Redriven, error) {
 	done := Redriven{CommandID: r.CommandID, Number: r.Number}
+	failpoint.Pass(failpoint.BeforeRedrive)
 	err := d.publish(ctx, r)
 	ctx, cancel := context.WithTimeout(ctx, writeLimit)
 	defer cancel()
 	var failed *intake.PublishError
 	switch {
 	case err == nil:
+		failpoint.Pass(failpoint.AfterRedrive)
 		if err := d.confirm(ctx, r); err != nil {
 			d.cfg.Log.Warn("a redrive is not noted yet", append(fields(r), zap.Error(err))...)
 			done.Pending = true
