@@ -14,6 +14,7 @@ import (
 	"github.com/cupline/cupline/chassis/lifecycle"
 	"github.com/cupline/cupline/chassis/postgres"
 	"github.com/cupline/cupline/chassis/telemetry"
+	"github.com/cupline/cupline/console"
 	"github.com/cupline/cupline/store"
 	"github.com/cupline/cupline/store/audit"
 	"github.com/cupline/cupline/store/changes"
@@ -45,6 +46,7 @@ type App struct {
 	// certificates shows when those that are loaded end.
 	certificates *telemetry.Certificates
 	public       *httpapi.Server
+	console      *console.Handler
 
 	pool      *postgres.Pool
 	clock     *postgres.Clock
@@ -60,6 +62,7 @@ type App struct {
 	letters   *deadletter.Store
 	desk      *ops.Desk
 	queues    *ops.Queues
+	clients   *ops.Clients
 }
 
 // New puts a process together; nothing is connected before Run.
@@ -159,6 +162,9 @@ func (a *App) serve(context.Context) error {
 	if err := a.operations(metrics); err != nil {
 		return err
 	}
+	if a.console, err = console.New(console.Config{PushURL: a.cfg.PushURL}); err != nil {
+		return err
+	}
 	a.public = httpapi.New(httpapi.Config{
 		Addr: a.cfg.Listen, Verifier: a.verifier, Clock: a.clock,
 		Acceptor: intake.New(intake.Config{
@@ -167,6 +173,7 @@ func (a *App) serve(context.Context) error {
 		}),
 		Registry: a.registry, Keys: a.keys, Ledger: ledger.NewReader(a.pool), Mailbox: mailbox.New(a.pool, mailbox.Limits{}),
 		Arrivals: a.arrivals, Trail: audit.New(a.pool), Letters: a.letters, Desk: a.desk, Queues: a.queues,
+		Clients: a.clients, Console: a.console,
 		Origins: a.cfg.Origins, Polls: a.cfg.LongPolls, AccessLog: a.cfg.AccessLog,
 		Metrics: metrics, Log: a.log, Failed: a.group.Fail,
 	})

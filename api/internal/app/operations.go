@@ -21,6 +21,7 @@ func (a *App) operations(metrics *httpapi.Metrics) error {
 	if err != nil {
 		return err
 	}
+	a.clients = ops.NewClients(a.queues)
 	a.letters = deadletter.New(a.pool)
 	a.desk = ops.New(ops.Config{
 		Letters: a.letters, Registry: finder{a.cache}, Publisher: publisher{a.publisher}, Clock: a.clock, Ready: a.link.Ready, Redriven: metrics.Redriven, Log: a.log,

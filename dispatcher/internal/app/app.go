@@ -150,7 +150,12 @@ func (a *App) broker(context.Context) error {
 	if err := errors.Join(registered, fed); err != nil {
 		return err
 	}
-	back := topology.Merge(topology.Dead(), topology.Replies())
+	// Who settles dead letters declares where they wait.
+	dead := topology.Borrow(topology.Dead())
+	if a.cfg.has(RoleRecord) {
+		dead = topology.Dead()
+	}
+	back := topology.Merge(dead, topology.Outcomes())
 	a.ways.declare(a.publishing, "publish", func(context.Context) (topology.Topology, error) { return back, nil })
 	a.publisher = broker.NewPublisher(a.publishing, broker.PublisherConfig{Name: "publish outcomes and letters"})
 	a.sender = feed.NewSender(a.publishing, a.publisher, back, a.log, a.feeds)
@@ -159,9 +164,10 @@ func (a *App) broker(context.Context) error {
 	})
 	a.ways.declare(a.consuming, "consume", func(ctx context.Context) (topology.Topology, error) {
 		if !a.cfg.has(RoleWork) {
-			return topology.Dead(), nil
+			return dead, nil
 		}
-		return lanes(ctx, a.cache, a.cfg.Lanes)
+		ways, err := lanes(ctx, a.cache, a.cfg.Lanes)
+		return topology.Merge(ways, dead), err
 	})
 	a.group.Add("link that publishes", a.publishing.Start, a.publishing.Stop)
 	a.server.Check("broker (publish)", func(context.Context) error { return a.publishing.Ready() })
