@@ -43,8 +43,10 @@ type App struct {
 	metrics  *telemetry.Registry
 	group    *lifecycle.Group
 	internal *telemetry.Server
-	public   *httpapi.Server
-	console  *console.Handler
+	// certificates shows when those that are loaded end.
+	certificates *telemetry.Certificates
+	public       *httpapi.Server
+	console      *console.Handler
 
 	pool      *postgres.Pool
 	clock     *postgres.Clock
@@ -70,6 +72,10 @@ func New(ctx context.Context, cfg Settings, log *zap.Logger, level zap.AtomicLev
 	a.internal = telemetry.NewServer(telemetry.ServerConfig{
 		Addr: cfg.InternalAddr, Profiles: cfg.Profiles, Registry: a.metrics, Level: level, Log: log, Failed: a.group.Fail,
 	})
+	var err error
+	if a.certificates, err = telemetry.NewCertificates(a.metrics); err != nil {
+		return nil, fmt.Errorf("register the certificates' metrics: %w", err)
+	}
 	a.group.Add("internal port", a.internal.Start, a.internal.Stop)
 	// Each part registers its teardown behind those that it needs.
 	for _, build := range []func(context.Context) error{a.database, a.broker, a.serve} {
