@@ -38,8 +38,8 @@ func (s *stage) clearOrphans(ctx context.Context) error {
 }
 
 func (s *stage) specs() []services.Spec {
-	env := func(more ...string) map[string]string {
-		all := map[string]string{"AMQP_URL": s.access.AMQP, "DATABASE_URL": s.access.Database}
+	env := func(database string, more ...string) map[string]string {
+		all := map[string]string{"AMQP_URL": s.access.AMQP, "DATABASE_URL": database}
 		if s.access.Management != "" {
 			all["RABBITMQ_MANAGEMENT_URL"] = s.access.Management
 		}
@@ -49,9 +49,9 @@ func (s *stage) specs() []services.Spec {
 		return all
 	}
 	specs := []services.Spec{
-		{Name: "api", Program: services.API, Env: env("CUPLINE_CONSOLE_PUSH_URL", s.access.Push)},
-		{Name: "dispatcher", Program: services.Dispatcher, Env: env()},
-		{Name: "pusher", Program: services.Pusher, Env: env("CUPLINE_SLOT", "pusher-0", "CUPLINE_ORIGINS", s.access.API)},
+		{Name: "api", Program: services.API, Env: env(s.logins.API, "CUPLINE_CONSOLE_PUSH_URL", s.access.Push)},
+		{Name: "dispatcher", Program: services.Dispatcher, Env: env(s.logins.Dispatcher)},
+		{Name: "pusher", Program: services.Pusher, Env: env(s.logins.Pusher, "CUPLINE_SLOT", "pusher-0", "CUPLINE_ORIGINS", s.access.API)},
 	}
 	if s.access.MQTT != "" {
 		specs = append(specs, services.Spec{Name: "agent", Program: services.Agent, Env: s.agentEnvironment()})
