@@ -2,9 +2,9 @@
 import { fill, h, value } from '../dom.js'
 import { idText, moment } from '../format.js'
 import { bindKeys } from '../keys.js'
-import { actOnOne } from '../letters.js'
+import { actOnOne, difference } from '../actions.js'
 import { live } from '../live.js'
-import { bytes, copyButton, executedTag, facts, failed, notify, pageHead, panel, reasonTag, skeleton, stateTag } from '../parts.js'
+import { bytes, copyButton, executedTag, facts, failed, notify, pageHead, panel, reasonTag, skeleton, stateTag, tag } from '../parts.js'
 import { go, href } from '../route.js'
 import { strip, timeline } from '../timeline.js'
 
@@ -37,7 +37,7 @@ export function page(ctx) {
   async function act(kind) {
     const said = await actOnOne(ctx, kind, letter)
     if (!said) return
-    notify(kind === 'redrive' ? `Sent again as command ${said.redriven_as}.` : 'Discarded.')
+    notify({ redrive: `Sent again as command ${said.redriven_as}.`, discard: 'Discarded.', undo: 'It is open again.' }[kind])
     view.refresh()
   }
   const open = (kind) => () => letter?.state === 'open' && ctx.session.may('ops:write') && act(kind)
@@ -52,14 +52,16 @@ function only404(error) {
 const ended = (redrive) => redrive?.command?.state === 'decided' || redrive?.letters.length > 0
 
 function whole(ctx, letter, redrive, act) {
-  const may = ctx.session.may('ops:write') && letter.state === 'open'
+  const acts = ctx.session.may('ops:write')
+  const may = acts && letter.state === 'open'
   const { tenant } = ctx.route.query
   return h('div', { class: 'split' }, h('div', { class: 'stack' },
     panel(h('h2', null, value(letter.method), ' on ', value(letter.device)),
-      h('p', { class: 'row' }, stateTag(letter.state), reasonTag(letter.reason), executedTag(letter.executed)),
+      h('p', { class: 'row' }, stateTag(letter.state), reasonTag(letter.reason), executedTag(letter.executed), letter.held && tag('held: died again and again', 'bad')),
       letter.detail && h('p', null, value(letter.detail)),
       may && h('div', { class: 'row' }, h('button', { type: 'button', class: 'primary', on: { click: () => act('redrive') } }, 'Redrive'),
         h('button', { type: 'button', class: 'danger', on: { click: () => act('discard') } }, 'Discard')),
+      acts && letter.state === 'discarded' && h('div', { class: 'row' }, h('button', { type: 'button', on: { click: () => act('undo') } }, 'Undo')),
       changed(letter, redrive, tenant), about(letter, tenant)),
     panel(h('h2', null, 'Payload', letter.payload_encoding === 'hex' ? ', in hexadecimal digits: it is no JSON' : ''),
       bytes(letter.payload, { encoding: letter.payload_encoding, name: 'payload' }),
@@ -100,5 +102,5 @@ function changed(letter, redrive, tenant) {
       h('strong', null, command.origin === 'device' ? (command.response?.error ? 'The device answered with an error' : 'The device answered') : 'It failed again'),
       bytes(command.response ?? null, { short: true, name: 'outcome of the redrive' }))
     : redrive?.letters.length > 0 ? h('p', { class: 'bad' }, 'It died again.') : h('p', { class: 'dim', role: 'status' }, 'Its outcome is awaited …')
-  return h('div', { class: 'outcomes' }, h('p', null, h('strong', null, letter.state), by), link && h('p', null, 'as command ', link), outcome)
+  return h('div', { class: 'outcomes' }, h('p', null, h('strong', null, letter.state), by), link && h('p', null, 'as command ', link), letter.changes?.length > 0 && [h('p', null, 'with other params:'), difference(letter.changes)], outcome)
 }

@@ -1,9 +1,10 @@
 // Dead letters: what died, why, since when, is it still happening. Groups first.
+import { actOnAll } from '../actions.js'
 import { chips, filterForm } from '../filters.js'
 import { fill, h, value, visible } from '../dom.js'
 import { ago, count, moment } from '../format.js'
 import { bindKeys } from '../keys.js'
-import { NAMES, actOnAll, apiFilter, fields, tabs } from '../letters.js'
+import { NAMES, apiFilter, fields, tabs } from '../letters.js'
 import { live } from '../live.js'
 import { empty, failed, pageHead, skeleton } from '../parts.js'
 import { go, href } from '../route.js'
