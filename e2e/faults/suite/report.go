@@ -16,8 +16,11 @@ type Report struct {
 	// Seed of the run, and how many nodes its broker had.
 	Seed  string
 	Nodes int
-	// Posts by answer, outcomes by origin or reason, faults by kind.
-	Posts, Outcomes, Faults map[string]int
+	// Posts by answer, outcomes by origin or reason, faults by kind, operators' actions by kind
+	// and answer.
+	Posts, Outcomes, Faults, Actions map[string]int
+	// Redrives are commands that were sent again by operators, by jobs too.
+	Redrives int
 	// Commands are those accepted, each id once; Executions what devices started.
 	Commands, Executions int
 	// Copies are outcomes that a client got again under the same command id.
@@ -33,7 +36,7 @@ type Report struct {
 // Summarise counts a history, and checks it.
 func Summarise(events []history.Event) Report {
 	r := Report{
-		Posts: map[string]int{}, Outcomes: map[string]int{}, Faults: map[string]int{}, Violations: checker.Check(events),
+		Posts: map[string]int{}, Outcomes: map[string]int{}, Faults: map[string]int{}, Actions: map[string]int{}, Violations: checker.Check(events),
 	}
 	sent, seen := map[string]time.Time{}, map[string]bool{}
 	came := map[string]bool{}
@@ -66,6 +69,12 @@ func Summarise(events []history.Event) Report {
 				r.Longest = max(r.Longest, e.At.Sub(at))
 			}
 			came[name] = true
+		case history.Action:
+			r.Actions[e.Name+" "+e.Answer]++
+		case history.Letter:
+			if e.As != "" {
+				r.Redrives++
+			}
 		case history.Execution:
 			r.Executions++
 		case history.Fault:
@@ -82,6 +91,7 @@ func (r Report) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "seed %s, broker nodes %d: %d commands accepted, %d executions\n", r.Seed, r.Nodes, r.Commands, r.Executions)
 	fmt.Fprintf(&b, "  faults:   %s\n  posts:    %s\n  outcomes: %s; %d copies\n", counts(r.Faults), counts(r.Posts), counts(r.Outcomes), r.Copies)
+	fmt.Fprintf(&b, "  redrives: %d; operators: %s\n", r.Redrives, counts(r.Actions))
 	fmt.Fprintf(&b, "  longest to an outcome, client online: %s; ready after healing: %s\n",
 		r.Longest.Round(time.Millisecond), r.Ready.Round(time.Millisecond))
 	fmt.Fprintf(&b, "  violations: %d\n", len(r.Violations))
