@@ -43,7 +43,9 @@ type Config struct {
 	Clock     intake.Clock
 	// Ready is nil while the broker can be reached: nothing is taken up before.
 	Ready func() error
-	Log   *zap.Logger
+	// Redriven counts a redrive that is confirmed and noted.
+	Redriven func(tenant, lane string)
+	Log      *zap.Logger
 }
 
 // Desk acts on dead letters. It is safe for concurrent use.
@@ -139,7 +141,7 @@ func (d *Desk) finish(ctx context.Context, r *deadletter.Redrive) (Redriven, err
 	var failed *intake.PublishError
 	switch {
 	case err == nil:
-		if err := d.cfg.Letters.Confirm(ctx, r); err != nil {
+		if err := d.confirm(ctx, r); err != nil {
 			d.cfg.Log.Warn("a redrive is not noted yet", append(fields(r), zap.Error(err))...)
 			done.Pending = true
 		}
@@ -155,6 +157,15 @@ func (d *Desk) finish(ctx context.Context, r *deadletter.Redrive) (Redriven, err
 	}
 	done.Pending = true
 	return done, nil
+}
+
+// confirm notes that the broker has a redrive.
+func (d *Desk) confirm(ctx context.Context, r *deadletter.Redrive) error {
+	if err := d.cfg.Letters.Confirm(ctx, r); err != nil {
+		return err
+	}
+	d.cfg.Redriven(r.Letter.Tenant, r.Lane)
+	return nil
 }
 
 func (d *Desk) publish(ctx context.Context, r *deadletter.Redrive) error {

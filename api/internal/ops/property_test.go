@@ -147,7 +147,8 @@ type bench struct {
 func newBench(t *testing.T, rt *rapid.T, pool *postgres.Pool) *bench {
 	b := &bench{pool: pool, letters: deadletter.New(pool), wire: &wire{arrived: map[uuid.UUID]map[uuid.UUID]bool{}}, tenant: "t" + uuid.NewString()[:13]}
 	b.desk = ops.New(ops.Config{
-		Letters: b.letters, Registry: registry{}, Publisher: b.wire, Clock: clock{}, Ready: func() error { return nil }, Log: zap.NewNop(),
+		Letters: b.letters, Registry: registry{}, Publisher: b.wire, Clock: clock{}, Ready: func() error { return nil },
+		Redriven: func(string, string) {}, Log: zap.NewNop(),
 	})
 	for range 3 {
 		settled, err := b.letters.Settle(t.Context(), ledger.Key{}, func(*ledger.Row) deadletter.Resolution {

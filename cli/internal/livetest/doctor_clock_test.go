@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/cupline/cupline/chassis/telemetry"
 )
 
@@ -55,7 +53,7 @@ func TestDoctorAsksServicesWhatIsMissing(t *testing.T) {
 	s := migrated(t)
 	var missing atomic.Bool
 	missing.Store(true)
-	server := telemetry.NewServer(telemetry.ServerConfig{Addr: "127.0.0.1:0", Registry: prometheus.NewRegistry()})
+	server := telemetry.NewServer(telemetry.ServerConfig{Addr: "127.0.0.1:0", Registry: telemetry.NewRegistry()})
 	server.Check("broker", func(context.Context) error {
 		if missing.Load() {
 			return errors.New("the broker is away")
