@@ -28,6 +28,7 @@ type book struct {
 	letters  map[string][]history.Event
 	audits   map[string][]history.Event
 	strays   []history.Event // executions and outcomes of no command that was ever posted
+	unseen   map[history.Kind]bool
 	end      []history.Event // queues, bindings, services, listeners
 }
 
@@ -42,6 +43,7 @@ func newBook(events []history.Event) *book {
 	b := &book{
 		commands: map[name]*command{}, byTag: map[string]*command{}, byID: map[string]*command{}, owners: map[string]*command{},
 		letters: map[string][]history.Event{}, audits: map[string][]history.Event{},
+		unseen: map[history.Kind]bool{},
 	}
 	for _, e := range events {
 		if e.Kind == history.Post {
@@ -119,6 +121,8 @@ func (b *book) rest(e history.Event) {
 		b.letters[e.CommandID] = append(b.letters[e.CommandID], e)
 	case history.Audit:
 		b.audits[e.CommandID] = append(b.audits[e.CommandID], e)
+	case history.Unseen:
+		b.unseen[history.Kind(e.Name)] = true
 	case history.Queue, history.Binding, history.Service, history.GaveUp:
 		b.end = append(b.end, e)
 	}
