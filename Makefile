@@ -58,8 +58,8 @@ lint: $(BIN)/golangci-lint
 bench: ## throughput and latency through all parts, beside a bare pipeline
 	go run ./bench/cmd/bench
 
-faults: ## the fault suite: DURATION=10m of faults under load, from SEED= (random unless told); NODES=3 for a cluster
-	go run ./e2e/cmd/faults -duration $(or $(DURATION),5m) $(if $(SEED),-seed $(SEED)) $(if $(NODES),-nodes $(NODES))
+faults: ## the fault suite: DURATION=10m of faults under load, from SEED= (random unless told); NODES=3 for a cluster, FAULT=kill,cut@database for some alone
+	go run ./e2e/cmd/faults -duration $(or $(DURATION),5m) $(if $(SEED),-seed $(SEED)) $(if $(NODES),-nodes $(NODES)) $(if $(FAULT),-fault $(FAULT))
 
 tools: $(BIN)/golangci-lint ## the linter, benchstat and govulncheck, into .bin/
 

@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	github.com/cupline/cupline/chassis v0.0.0
+	github.com/cupline/cupline/console v0.0.0
 	github.com/cupline/cupline/migrations v0.0.0
 	github.com/cupline/cupline/schema v0.0.0
 	github.com/cupline/cupline/store v0.0.0
@@ -53,6 +54,7 @@ require (
 
 replace (
 	github.com/cupline/cupline/chassis => ../chassis
+	github.com/cupline/cupline/console => ../console
 	github.com/cupline/cupline/migrations => ../migrations
 	github.com/cupline/cupline/schema => ../schema
 	github.com/cupline/cupline/store => ../store

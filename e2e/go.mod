@@ -6,11 +6,12 @@ require (
 	github.com/cupline/cupline/clients/go v0.0.0
 	github.com/cupline/cupline/local v0.0.0
 	github.com/cupline/cupline/schema v0.0.0
-	github.com/eclipse/paho.mqtt.golang v1.5.1
+	github.com/cupline/cupline/verify v0.0.0
 	github.com/jackc/pgx/v5 v5.12.0
 )
 
 require (
+	github.com/eclipse/paho.mqtt.golang v1.5.1 // indirect
 	github.com/google/uuid v1.6.0 // indirect
 	github.com/gorilla/websocket v1.5.3 // indirect
 	github.com/jackc/pgpassfile v1.0.0 // indirect
@@ -25,4 +26,5 @@ replace (
 	github.com/cupline/cupline/clients/go => ../clients/go
 	github.com/cupline/cupline/local => ../local
 	github.com/cupline/cupline/schema => ../schema
+	github.com/cupline/cupline/verify => ../verify
 )

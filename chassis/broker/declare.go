@@ -28,7 +28,8 @@ func (d Drift) String() string { return fmt.Sprintf("%s %s: %v", d.What, d.Name,
 // Declare makes what is not there yet: exchanges, then queues, then bindings. Exclusive
 // queues belong to this connection; ErrLocked when another one has such a queue. What
 // exists with other arguments (406) is reported, and the rest goes on. Predeclared
-// exchanges are skipped. Declaring again what is there changes nothing.
+// exchanges are skipped. What is borrowed and there is left as it is, with its bindings,
+// so that no right to declare it is needed. Declaring again what is there changes nothing.
 func (s *Session) Declare(ctx context.Context, t topology.Topology) ([]Drift, error) {
 	var drifts []Drift
 	note := func(what, name string, err error) error {
@@ -38,8 +39,10 @@ func (s *Session) Declare(ctx context.Context, t topology.Topology) ([]Drift, er
 		}
 		return err
 	}
+	lent := make(map[end]bool)
 	for _, e := range t.Exchanges {
-		if e.Predeclared {
+		at := end{e.Name, true}
+		if e.Predeclared || e.Borrowed && s.lends(ctx, at, lent) {
 			continue
 		}
 		if err := note("exchange", e.Name, s.declareExchange(ctx, e)); err != nil {
@@ -47,11 +50,39 @@ func (s *Session) Declare(ctx context.Context, t topology.Topology) ([]Drift, er
 		}
 	}
 	for _, q := range t.Queues {
+		if q.Borrowed && s.lends(ctx, end{q.Name, false}, lent) {
+			continue
+		}
 		if err := note("queue", q.Name, s.declareQueue(ctx, q)); err != nil {
 			return drifts, err
 		}
 	}
-	return drifts, s.Bind(ctx, t.Bindings...)
+	own := make([]topology.Binding, 0, len(t.Bindings))
+	for _, b := range t.Bindings {
+		if !lent[end{b.Destination, b.ToExchange}] {
+			own = append(own, b)
+		}
+	}
+	return drifts, s.Bind(ctx, own...)
+}
+
+// end is where a binding can lead to.
+type end struct {
+	name     string
+	exchange bool
+}
+
+// lends looks whether somebody else has declared it, and notes it. Whatever keeps it from
+// seeing that is told by the declaration that follows.
+func (s *Session) lends(ctx context.Context, at end, lent map[end]bool) bool {
+	if at.exchange {
+		there, err := s.ExchangeExists(ctx, at.name)
+		lent[at] = err == nil && there
+	} else {
+		_, _, err := s.Inspect(ctx, at.name)
+		lent[at] = err == nil || errors.Is(err, ErrLocked)
+	}
+	return lent[at]
 }
 
 func (s *Session) declareExchange(ctx context.Context, e topology.Exchange) error {

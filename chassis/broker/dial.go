@@ -4,26 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 )
-
-// writeLimit is how long the broker may leave a write untaken before the connection is
-// dropped. A broker in an alarm stops reading, but by then nothing more is written; so a
-// write that stands this long is a peer that is gone, and the library, which sets no
-// deadline on writes, would wait for it under a lock that its reader needs.
-const writeLimit = 30 * time.Second
-
-// wire is the socket with a deadline on every write.
-type wire struct{ net.Conn }
-
-func (w wire) Write(p []byte) (int, error) {
-	if err := w.SetWriteDeadline(time.Now().Add(writeLimit)); err != nil {
-		return 0, err
-	}
-	return w.Conn.Write(p)
-}
 
 // dial connects and logs in to one URL, bounded by ctx and the dial timeout. The socket is
 // handed back as well, because closing it is the only way to end a call that hangs.
@@ -50,8 +33,8 @@ func dial(ctx context.Context, url string, cfg Config) (*amqp.Connection, net.Co
 			// The library cannot be told of a context: ending it closes the socket under
 			// the handshake.
 			detach = context.AfterFunc(ctx, func() { _ = opened.Close() })
-			socket = opened
-			return wire{opened}, nil
+			socket = newWire(opened)
+			return socket, nil
 		},
 	})
 	if !detach() && err == nil {

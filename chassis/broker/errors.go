@@ -33,6 +33,8 @@ var (
 	ErrLocked = errors.New("broker: locked by another connection")
 	// ErrNotFound: no such queue or exchange (404).
 	ErrNotFound = errors.New("broker: not found")
+	// ErrForbidden: the user has no right to it (403).
+	ErrForbidden = errors.New("broker: forbidden to this user")
 	// ErrInUse: the queue was to be deleted only if unused or empty, and is not.
 	ErrInUse = errors.New("broker: queue is in use or not empty")
 )

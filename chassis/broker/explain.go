@@ -25,6 +25,8 @@ func meaning(err error) error {
 	switch code(err) {
 	case amqp.NotFound:
 		return ErrNotFound
+	case amqp.AccessRefused:
+		return ErrForbidden
 	case amqp.ResourceLocked:
 		return ErrLocked
 	case amqp.ConnectionForced, amqp.ChannelError, amqp.FrameError, amqp.InternalError:

@@ -18,7 +18,7 @@ const (
 	// probeEvery is how often an idle publisher asks, by publishing, whether the broker
 	// still takes messages: it says that it does not only to those who publish.
 	probeEvery = 10 * time.Second
-	// probeKey has no queue on the default exchange; what is published there is dropped.
+	// probeKey has no queue on the exchange for probes; what is published there is dropped.
 	probeKey = "broker.probe"
 	// reopenTries is how often a channel is opened again before the link is dropped.
 	reopenTries = 3

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/cupline/cupline/schema/topology"
 )
 
 // publishing is one channel in confirm mode. One goroutine, in run, writes on it; everyone
@@ -117,7 +119,7 @@ func (g *publishing) blocked() error {
 }
 
 func (g *publishing) probe() (*amqp.DeferredConfirmation, error) {
-	return g.ch.PublishWithDeferredConfirm("", probeKey, false, false, amqp.Publishing{DeliveryMode: amqp.Transient})
+	return g.ch.PublishWithDeferredConfirm(topology.ProbeExchange, probeKey, false, false, amqp.Publishing{DeliveryMode: amqp.Transient})
 }
 
 // probeTwice returns once it is known whether the broker takes messages. A broker with an

@@ -3,6 +3,7 @@ package brokertest
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -120,4 +121,29 @@ func (b *Broker) Bindings(t testing.TB, exchange string) []topology.Binding {
 		})
 	}
 	return bindings
+}
+
+// User makes a user with these rights in the virtual host, deleted when the test ends, and returns its AMQP URL.
+func (b *Broker) User(t testing.TB, configure, write, read string) string {
+	t.Helper()
+	name, password := "test-"+rand.Text(), rand.Text()
+	b.call(t, http.MethodPut, "/api/users/"+name, map[string]string{"password": password, "tags": ""}, nil)
+	t.Cleanup(func() { b.DeleteUser(t, name) })
+	b.Grant(t, name, configure, write, read)
+	own := *b.amqp
+	own.User = url.UserPassword(name, password)
+	return own.String()
+}
+
+// Grant gives a user rights in the virtual host, in place of those it has.
+func (b *Broker) Grant(t testing.TB, user, configure, write, read string) {
+	t.Helper()
+	rights := map[string]string{"configure": configure, "write": write, "read": read}
+	b.call(t, http.MethodPut, "/api/permissions/"+b.vhost+"/"+url.PathEscape(user), rights, nil)
+}
+
+// DeleteUser deletes a user of the whole broker, if it is there.
+func (b *Broker) DeleteUser(t testing.TB, user string) {
+	t.Helper()
+	b.call(t, http.MethodDelete, "/api/users/"+url.PathEscape(user), nil, nil)
 }

@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.uber.org/zap"
 )
@@ -26,10 +26,13 @@ type ServerConfig struct {
 	// Addr is host:port; port 0 picks a free one. It is for operators and probes, not for
 	// the world: it asks for no credentials.
 	Addr     string
-	Registry *prometheus.Registry
+	Registry *Registry
 	// Level is what /loglevel shows (GET) and changes (PUT {"level":"debug"}).
 	Level zap.AtomicLevel
 	Log   *zap.Logger
+	// Profiles adds Go's profiles below /debug/pprof/. They cost CPU while one is taken, and whoever
+	// reaches the port may ask for them.
+	Profiles bool
 	// CheckLimit bounds each readiness check. Default 2 s.
 	CheckLimit time.Duration
 	// Failed is told when the server dies while it runs; may be nil.
@@ -37,7 +40,7 @@ type ServerConfig struct {
 }
 
 // Server is the internal port: /healthz (the process answers), /readyz (every check
-// passes; 503 says which does not), /metrics, /loglevel.
+// passes; 503 says which does not), /metrics, /loglevel, and with Profiles /debug/pprof/.
 type Server struct {
 	cfg    ServerConfig
 	server *http.Server
@@ -71,6 +74,11 @@ func NewServer(cfg ServerConfig) *Server {
 	}))
 	if cfg.Level != (zap.AtomicLevel{}) {
 		mux.Handle("/loglevel", cfg.Level)
+	}
+	if cfg.Profiles {
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index) // the named ones: heap, goroutine, mutex, ...
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	}
 	s.server = &http.Server{
 		Handler: mux, ReadHeaderTimeout: headerLimit, ReadTimeout: answerLimit, WriteTimeout: 2 * answerLimit,

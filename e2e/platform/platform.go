@@ -64,8 +64,12 @@ func StartCluster(ctx context.Context, folder string, nodes int) (*Platform, err
 		return p, err
 	}
 	p.set.Env = map[string]string{"AMQP_URL": p.Broker.URL(), "DATABASE_URL": p.Database.URL()}
-	_, err = p.CLI(ctx, "migrate", "up")
-	return p, err
+	if _, err = p.CLI(ctx, "migrate", "up"); err != nil {
+		return p, err
+	}
+	env := maps.Clone(p.set.Env)
+	env["RABBITMQ_MANAGEMENT_URL"] = p.Broker.ManagementURL()
+	return p, p.set.Prepare(ctx, env)
 }
 
 // Stop ends everything and deletes the data.

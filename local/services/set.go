@@ -23,6 +23,9 @@ type Set struct {
 	Folder string
 	// Env is what every service gets; a service's own wins.
 	Env map[string]string
+	// Accounts are the services' own users on the broker: each gets its own in place of whatever user AMQP_URL and
+	// RABBITMQ_MANAGEMENT_URL name. With nil these are left as they are.
+	Accounts *Accounts
 }
 
 // Spec is one service to start.
@@ -62,6 +65,11 @@ func (s Set) Start(spec Spec) (*Service, error) {
 		env["CUPLINE_LISTEN"], env["CUPLINE_INTERNAL_ADDR"] = service.Public, service.Internal
 	}
 	maps.Copy(env, spec.Env)
+	if s.Accounts != nil {
+		if err := s.Accounts.enter(spec.Program, env); err != nil {
+			return nil, fmt.Errorf("start %s: %w", spec.Name, err)
+		}
+	}
 	for _, folder := range []string{"log", "pid"} {
 		if err := os.MkdirAll(filepath.Join(s.Folder, folder), 0o755); err != nil {
 			return nil, fmt.Errorf("start %s: %w", spec.Name, err)

@@ -15,18 +15,20 @@ const (
 	PushTTL = 10 * time.Second
 )
 
-// Commands is the way in: the commands exchange and one work queue for each lane.
+// Commands is the way in: the commands exchange and one work queue for each lane, and,
+// borrowed, where what dies there goes.
 // The exchange has no alternate, on purpose: it would count as routed, and hide a
 // missing lane from mandatory publishes.
 func Commands(lanes ...Lane) Topology {
-	t := Merge(deadExchange(), Topology{Exchanges: []Exchange{{Name: CommandsExchange, Kind: Topic, Durable: true}}})
+	// The dead letters' exchange comes first: queues name it.
+	t := Merge(Borrow(deadExchange()), Topology{Exchanges: []Exchange{{Name: CommandsExchange, Kind: Topic, Durable: true}}})
 	for _, lane := range lanes {
 		t.Queues = append(t.Queues, workQueue(lane))
 		t.Bindings = append(t.Bindings, Binding{
 			Source: CommandsExchange, Key: lane.Name + ".*.*", Destination: WorkQueue(lane.Name),
 		})
 	}
-	return Merge(t, Dead())
+	return Merge(t, Borrow(Dead()))
 }
 
 // Dead is where commands that ended without an answer wait for the recorder. A lane
@@ -54,6 +56,16 @@ func Replies() Topology {
 			{Source: RepliesExchange, Key: "#", Destination: ClientsExchange, ToExchange: true},
 		},
 	}
+}
+
+// Outcomes is what everyone who publishes outcomes declares: the way back is the pushers', but for the table of connected
+// clients, which vanishes with the last of a cluster's nodes.
+func Outcomes() Topology {
+	t := Borrow(Replies())
+	for i := range t.Exchanges {
+		t.Exchanges[i].Borrowed = t.Exchanges[i].Name != ClientsExchange
+	}
+	return t
 }
 
 // Push is one pusher slot's queue; its bindings, one for each connected client,
@@ -84,7 +96,7 @@ func Answers(dispatcher string) Topology {
 }
 
 // Whole is everything that lasts: what `cupline topology` prints, checks and applies.
-func Whole(lanes ...Lane) Topology { return Merge(Commands(lanes...), Replies()) }
+func Whole(lanes ...Lane) Topology { return Merge(Commands(lanes...), Dead(), Replies()) }
 
 func deadExchange() Topology {
 	return Topology{Exchanges: []Exchange{{Name: DeadExchange, Kind: Topic, Durable: true}}}

@@ -14,6 +14,9 @@ const (
 	MailboxExchange  = "cupline.mailbox"
 	// DeviceExchange is the one that RabbitMQ's MQTT plugin publishes to and subscribes on.
 	DeviceExchange = "amq.topic"
+	// ProbeExchange takes the messages with which publishers ask whether the broker takes any. It is there in every virtual
+	// host, and nothing is bound to it. Not the default exchange: who may publish there reaches every queue.
+	ProbeExchange = "amq.direct"
 )
 
 // Queues with one fixed name.

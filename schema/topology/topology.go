@@ -20,6 +20,8 @@ type Exchange struct {
 	Alternate string
 	// Predeclared exchanges belong to the broker (amq.topic); they are never declared.
 	Predeclared bool
+	// Borrowed: another service declares it. See [Borrow].
+	Borrowed bool
 }
 
 // Queue describes one queue. Arguments hold only string, int64 and bool values.
@@ -29,6 +31,8 @@ type Queue struct {
 	// others here are durable quorum queues.
 	Exclusive bool
 	Arguments map[string]any
+	// Borrowed: another service declares it. See [Borrow].
+	Borrowed bool
 }
 
 // Binding leads from an exchange to a queue, or to another exchange.
@@ -47,22 +51,42 @@ type Topology struct {
 	Bindings  []Binding
 }
 
-// Merge returns the union of the given topologies; what is named twice is kept once.
+// Borrow marks everything as another service's: whoever declares it looks first, and declares only what is not there,
+// with the bindings that lead to it. So a service may use what it has no right to declare, and on a broker that nobody
+// has prepared one with all rights still makes what it needs.
+func Borrow(t Topology) Topology {
+	borrowed := Topology{Bindings: t.Bindings}
+	for _, e := range t.Exchanges {
+		e.Borrowed = true
+		borrowed.Exchanges = append(borrowed.Exchanges, e)
+	}
+	for _, q := range t.Queues {
+		q.Borrowed = true
+		borrowed.Queues = append(borrowed.Queues, q)
+	}
+	return borrowed
+}
+
+// Merge returns the union of the given topologies; what is named twice is kept once, and borrowed only if it is so in all.
 func Merge(parts ...Topology) Topology {
 	var all Topology
-	exchanges, queues, bindings := map[string]bool{}, map[string]bool{}, map[Binding]bool{}
+	exchanges, queues, bindings := map[string]int{}, map[string]int{}, map[Binding]bool{}
 	for _, part := range parts {
 		for _, e := range part.Exchanges {
-			if !exchanges[e.Name] {
-				exchanges[e.Name] = true
-				all.Exchanges = append(all.Exchanges, e)
+			if at, known := exchanges[e.Name]; known {
+				all.Exchanges[at].Borrowed = all.Exchanges[at].Borrowed && e.Borrowed
+				continue
 			}
+			exchanges[e.Name] = len(all.Exchanges)
+			all.Exchanges = append(all.Exchanges, e)
 		}
 		for _, q := range part.Queues {
-			if !queues[q.Name] {
-				queues[q.Name] = true
-				all.Queues = append(all.Queues, q)
+			if at, known := queues[q.Name]; known {
+				all.Queues[at].Borrowed = all.Queues[at].Borrowed && q.Borrowed
+				continue
 			}
+			queues[q.Name] = len(all.Queues)
+			all.Queues = append(all.Queues, q)
 		}
 		for _, b := range part.Bindings {
 			if !bindings[b] {

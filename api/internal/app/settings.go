@@ -20,7 +20,10 @@ type Settings struct {
 
 	Listen       string   `env:"CUPLINE_LISTEN" default:"127.0.0.1:8080" doc:"host:port of the API"`
 	InternalAddr string   `env:"CUPLINE_INTERNAL_ADDR" default:"127.0.0.1:9101" doc:"host:port of /healthz, /readyz, /metrics and /loglevel; it asks for no credentials"`
+	Profiles     bool     `env:"CUPLINE_PROFILES" default:"false" doc:"Go's profiles at /debug/pprof/ of the internal port, for who may reach it"`
 	Origins      []string `env:"CUPLINE_CORS_ORIGINS" doc:"origins of web pages that may call the API, such as https://shop.example, comma separated; none when empty"`
+
+	PushURL string `env:"CUPLINE_CONSOLE_PUSH_URL" doc:"the pusher's address as the operators' browsers reach it, such as wss://push.example, for the console; the API's own address when empty"`
 
 	PublishTimeout time.Duration `env:"CUPLINE_PUBLISH_TIMEOUT" default:"5s" doc:"how long the broker's confirm of a command is awaited, before 504 (in doubt); 100ms to 20s"`
 	PublishWindow  int           `env:"CUPLINE_PUBLISH_WINDOW" default:"1024" doc:"commands sent to the broker and not yet confirmed; past it requests wait; 1 to 65536"`
@@ -57,6 +60,12 @@ func (s *Settings) Check() error {
 	}
 	if s.Drain < 0 || s.Drain > 5*time.Minute {
 		wrong("CUPLINE_DRAIN is %s: must be 0s to 5m", s.Drain)
+	}
+	if s.PushURL != "" {
+		u, err := url.Parse(s.PushURL)
+		if err != nil || u.Scheme != "ws" && u.Scheme != "wss" || u.Host == "" || u.Scheme+"://"+u.Host != s.PushURL {
+			wrong("CUPLINE_CONSOLE_PUSH_URL is %q: must be ws:// or wss:// with a host, and no path", s.PushURL)
+		}
 	}
 	for _, origin := range s.Origins {
 		u, err := url.Parse(origin)

@@ -128,12 +128,15 @@ func checkFilter(f *deadletter.Filter) error {
 		{"reason", f.Reason}, {"executed", f.Executed}, {"lane", f.Lane}, {"device", f.Device}, {"device_type", f.DeviceType},
 		{"method", f.Method}, {"client", f.Client}, {"id", f.ID}, {"text", f.Text}, {"tag", f.Tag}, {"assignee", f.Assignee},
 	} {
-		if !utf8.ValidString(field.value) || strings.Contains(field.value, "\x00") {
+		if !storable(field.value) {
 			return problem.New(problem.InvalidParameter, "must be UTF-8 without NUL").At(field.name)
 		}
 	}
 	return nil
 }
+
+// storable reports whether Postgres can hold the text, so that something may be equal to it.
+func storable(text string) bool { return utf8.ValidString(text) && !strings.Contains(text, "\x00") }
 
 func (s *Server) listLetters(c echo.Context, who auth.Principal) error {
 	f, err := s.letterFilter(c, who, "sort", "after", "limit", "counts")

@@ -50,7 +50,9 @@ type Config struct {
 	Ready func() error
 	// Guard is how often a letter's command may have died again before the letter is held. 1 or more.
 	Guard int
-	Log   *zap.Logger
+	// Redriven counts a redrive that is confirmed and noted.
+	Redriven func(tenant, lane string)
+	Log      *zap.Logger
 }
 
 // Desk acts on dead letters. It is safe for concurrent use.
@@ -119,7 +121,7 @@ func (d *Desk) finish(ctx context.Context, r *deadletter.Redrive) (Redriven, err
 	var failed *intake.PublishError
 	switch {
 	case err == nil:
-		if err := d.cfg.Letters.Confirm(ctx, r); err != nil {
+		if err := d.confirm(ctx, r); err != nil {
 			d.cfg.Log.Warn("a redrive is not noted yet", append(fields(r), zap.Error(err))...)
 			done.Pending = true
 		}
@@ -135,6 +137,15 @@ func (d *Desk) finish(ctx context.Context, r *deadletter.Redrive) (Redriven, err
 	}
 	done.Pending = true
 	return done, nil
+}
+
+// confirm notes that the broker has a redrive.
+func (d *Desk) confirm(ctx context.Context, r *deadletter.Redrive) error {
+	if err := d.cfg.Letters.Confirm(ctx, r); err != nil {
+		return err
+	}
+	d.cfg.Redriven(r.Letter.Tenant, r.Lane)
+	return nil
 }
 
 func (d *Desk) publish(ctx context.Context, r *deadletter.Redrive) error {

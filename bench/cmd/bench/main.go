@@ -94,6 +94,7 @@ func parse(arguments []string, progress io.Writer) (suite.Config, string, error)
 	flags.IntVar(&cfg.Connections, "device-connections", cfg.Connections, "MQTT connections that the devices share, at most one each")
 	flags.IntVar(&cfg.Size, "size", cfg.Size, "bytes of a request, and of a message of the bare pipeline")
 	flags.StringVar(&cfg.Folder, "folder", "", "where everything is kept meanwhile; .run/bench of the checkout when not given")
+	flags.StringVar(&cfg.Profiles, "profiles", "", "take CPU profiles of the services in each run, into this `folder`; they cost a little")
 	file := flags.String("json", "", "write everything that was measured to this `file`")
 	repeatable(flags, &cfg)
 	if err := flags.Parse(arguments); err != nil {
@@ -147,6 +148,9 @@ func complete(cfg suite.Config, file string) (suite.Config, string, error) {
 		return cfg, "", err
 	}
 	cfg.Root = root
+	if cfg.Profiles != "" {
+		cfg.Settings["CUPLINE_PROFILES"] = "true"
+	}
 	if cfg.Folder == "" {
 		cfg.Folder = filepath.Join(root, ".run", "bench")
 	}

@@ -58,6 +58,7 @@ type Platform struct {
 	lock     *place.Lock
 	broker   *rabbitmq.Instance
 	database *postgres.Instance
+	accounts *services.Accounts
 	services []*services.Service
 	names    []string
 
@@ -75,7 +76,7 @@ func Start(ctx context.Context, cfg Config) (*Platform, error) {
 	if err := p.claim(); err != nil {
 		return nil, err
 	}
-	steps := []func(context.Context) error{p.clear, p.build, p.startInstances, p.migrate, p.register, p.startServices}
+	steps := []func(context.Context) error{p.clear, p.build, p.startInstances, p.migrate, p.prepare, p.register, p.startServices}
 	if cfg.BrokerOnly {
 		steps = []func(context.Context) error{p.clear, p.startBroker}
 	}
@@ -138,14 +139,27 @@ func (p *Platform) migrate(ctx context.Context) error {
 func serviceNames() []string { return []string{services.API, services.Dispatcher, services.Pusher} }
 
 func (p *Platform) set() services.Set {
-	return services.Set{Programs: filepath.Join(p.cfg.Folder, "bin"), Folder: p.cfg.Folder}
+	return services.Set{Programs: filepath.Join(p.cfg.Folder, "bin"), Folder: p.cfg.Folder, Accounts: p.accounts}
+}
+
+// addresses are what the services need to find broker and database.
+func (p *Platform) addresses() map[string]string {
+	return map[string]string{
+		"AMQP_URL": p.broker.URL(), "DATABASE_URL": p.database.URL(), "RABBITMQ_MANAGEMENT_URL": p.broker.ManagementURL(),
+	}
+}
+
+// prepare makes the broker's queues, and a user for each service.
+func (p *Platform) prepare(ctx context.Context) error {
+	set := p.set()
+	err := set.Prepare(ctx, p.addresses())
+	p.accounts = set.Accounts
+	return err
 }
 
 func (p *Platform) startServices(ctx context.Context) error {
-	env := map[string]string{
-		"AMQP_URL": p.broker.URL(), "DATABASE_URL": p.database.URL(), "RABBITMQ_MANAGEMENT_URL": p.broker.ManagementURL(),
-		"CUPLINE_SLOT": "bench", "CUPLINE_LANES": "default," + swiftLane, "CUPLINE_NOOP_DRIVER": "true",
-	}
+	env := p.addresses()
+	env["CUPLINE_SLOT"], env["CUPLINE_LANES"], env["CUPLINE_NOOP_DRIVER"] = "bench", "default,"+swiftLane, "true"
 	for name, value := range p.cfg.Settings {
 		env[name] = value
 	}

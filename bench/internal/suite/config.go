@@ -37,6 +37,9 @@ type Config struct {
 	Broker, Database []string
 	// Build are further arguments of `go build`.
 	Build []string
+	// Profiles is the folder for the services' CPU profiles of each run; none are taken when empty. They cost a little,
+	// so that figures of such a run are not to be held against others.
+	Profiles string
 	// Progress gets a line for each step.
 	Progress io.Writer
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/cupline/cupline/bench/internal/load"
 	"github.com/cupline/cupline/bench/internal/measure"
 	"github.com/cupline/cupline/bench/internal/platform"
+	"github.com/cupline/cupline/bench/internal/profile"
 	"github.com/cupline/cupline/bench/internal/report"
 	"github.com/cupline/cupline/bench/internal/usage"
 	"github.com/cupline/cupline/local/packages"
@@ -164,7 +165,9 @@ func (b *bench) runPlatform(ctx context.Context, one Case, window measure.Window
 	plan.Rate = run.Offered
 	clients := load.New(plan)
 	accounts := append(b.accounts[:len(b.accounts):len(b.accounts)], self("load", measure.Driving))
+	profiled := b.profile(ctx, run)
 	run.Reading, err = measure.Take(ctx, clients, accounts, window)
+	err = errors.Join(err, <-profiled)
 	tally := clients.Tally()
 	run.Tally = &tally
 	if err != nil {
@@ -173,6 +176,21 @@ func (b *bench) runPlatform(ctx context.Context, one Case, window measure.Window
 	l := clients.Latencies(run.Reading.From, run.Reading.To)
 	run.Latency, run.Answer = measure.Summarise(l.Outcome), measure.Summarise(l.Answer)
 	return nil
+}
+
+// profile takes profiles of the services, from the beginning of a run's warm-up on; the channel gets its end.
+func (b *bench) profile(ctx context.Context, run *report.Run) <-chan error {
+	done := make(chan error, 1)
+	if b.cfg.Profiles == "" {
+		close(done)
+		return done
+	}
+	name := fmt.Sprintf("%s-%d", run.Case, run.Round)
+	if run.Offered > 0 {
+		name = fmt.Sprintf("%s-at-%.0f", run.Case, run.Offered)
+	}
+	go func() { done <- profile.CPU(ctx, b.cfg.Profiles, name, b.platform.Internal, b.cfg.Warmup+b.cfg.Length) }()
+	return done
 }
 
 // self is this process without the broker, the database and the services, which are its children.

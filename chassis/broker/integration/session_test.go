@@ -50,6 +50,41 @@ func TestTheWholeTopologyIsDeclared(t *testing.T) {
 	}
 }
 
+// TestBorrowedThingsAreDeclaredOnlyWhereTheyAreMissing needs no right to them where they are there: the user of this
+// test may declare nothing but its own.
+func TestBorrowedThingsAreDeclaredOnlyWhereTheyAreMissing(t *testing.T) {
+	t.Parallel()
+	host := brokertest.New(t)
+	lent := topology.Merge(
+		topology.Topology{Exchanges: []topology.Exchange{{Name: "in", Kind: topology.Topic, Durable: true}}}, quorum("lent", nil))
+	lent.Bindings = append(lent.Bindings, topology.Binding{Source: "in", Key: "#", Destination: "lent"})
+	own := quorum("own", nil).Queues
+	borrows := topology.Merge(topology.Borrow(lent), topology.Topology{Queues: own})
+	host.Declare(t, borrows) // with all rights, on a broker that nobody has prepared
+	host.Publish(t, message.Message{Exchange: "in", Key: "k", Mandatory: true, ID: "1"})
+	host.Get(t, "lent")
+
+	user := host.User(t, "^own$", "^own$", "^(own|in)$")
+	narrow := broker.NewLink(broker.Config{URL: user, Name: "narrow"})
+	brokertest.Start(t, narrow)
+	do(t, narrow, func(ctx context.Context, s *broker.Session) error {
+		if drifts, err := s.Declare(ctx, borrows); err != nil || len(drifts) != 0 {
+			t.Errorf("what is there cannot be borrowed: %v, %v", drifts, err)
+		}
+		if _, err := s.Declare(ctx, lent); !errors.Is(err, broker.ErrForbidden) {
+			t.Errorf("it may be declared: %v", err)
+		}
+		return nil
+	})
+	host.Do(t, "delete", func(ctx context.Context, s *broker.Session) error { return s.DeleteQueue(ctx, "lent", false, false) })
+	do(t, narrow, func(ctx context.Context, s *broker.Session) error {
+		if _, err := s.Declare(ctx, borrows); !errors.Is(err, broker.ErrForbidden) {
+			t.Errorf("what is missing, and may not be declared: %v", err)
+		}
+		return nil
+	})
+}
+
 func TestDriftIsReportedAndTheRestGoesOn(t *testing.T) {
 	t.Parallel()
 	host := brokertest.New(t)

@@ -13,7 +13,7 @@ import (
 	"github.com/cupline/cupline/schema/topology"
 )
 
-func apply(c *console.Console) *cobra.Command {
+func apply(c *console.Console, prefix *string) *cobra.Command {
 	var recreate bool
 	cmd := &cobra.Command{
 		Use: "apply", Short: "Declare what is missing, and say what else differs", Args: cobra.NoArgs,
@@ -21,19 +21,31 @@ func apply(c *console.Console) *cobra.Command {
 a queue that has neither messages nor consumers is deleted and made anew; any other is left as it is.
 Meanwhile commands for its lane are refused with 503. Foreign bindings are never touched.
 
+Users are made whose passwords are given in CUPLINE_AMQP_PASSWORD_ROLE, or in the file that
+CUPLINE_AMQP_PASSWORD_ROLE_FILE names, where ROLE is API, DISPATCHER, RECORDER, WORKER, PUSHER, TOPOLOGY or MONITOR. Users
+that are there get their rights set, and a new password where one is given.
+
 Ends like check: exit code 10 when a difference is left.`,
-		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), c, recreate) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), c, recreate, *prefix) },
 	}
 	cmd.Flags().BoolVar(&recreate, "recreate", false, "delete and make anew changed queues that are empty and without consumers")
 	return cmd
 }
 
-func run(ctx context.Context, c *console.Console, recreate bool) (err error) {
+func run(ctx context.Context, c *console.Console, recreate bool, prefix string) (err error) {
 	want, err := declared(ctx, c)
 	if err != nil {
 		return err
 	}
-	before, err := look(ctx, c, want)
+	api, err := open(c)
+	if err != nil {
+		return err
+	}
+	defer api.http.CloseIdleConnections()
+	if err := applyUsers(ctx, c, api, prefix); err != nil {
+		return err
+	}
+	before, err := look(ctx, c, want, prefix)
 	if err != nil {
 		return err
 	}
@@ -63,7 +75,7 @@ func run(ctx context.Context, c *console.Console, recreate bool) (err error) {
 			c.Note("declared %s %s", d.What, d.Name)
 		}
 	}
-	after, err := look(ctx, c, want)
+	after, err := look(ctx, c, want, prefix)
 	if err != nil {
 		return err
 	}

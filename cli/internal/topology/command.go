@@ -20,11 +20,16 @@ import (
 // Command is `cupline topology`.
 func Command(c *console.Console) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "topology", Short: "Print, check and apply exchanges, queues and bindings (operators)", Args: cobra.NoArgs,
-		Long: `Print, check and apply everything that lasts on the broker: exchanges, queues and bindings. Lanes are read
-from DATABASE_URL; without it only the default lane is meant.`,
+		Use: "topology", Short: "Print, check and apply exchanges, queues, bindings and users (operators)", Args: cobra.NoArgs,
+		Long: `Print, check and apply everything that lasts on the broker: exchanges, queues, bindings, and Cupline's own users
+with their rights. Lanes are read from DATABASE_URL; without it only the default lane is meant.
+
+Each service has a user of its own, PREFIX-ROLE, that can do no more than it needs. Users are seen and made only
+where the user of RABBITMQ_MANAGEMENT_URL is an administrator of the broker.`,
 	}
-	cmd.AddCommand(print(c), check(c), apply(c))
+	var prefix string
+	cmd.PersistentFlags().StringVar(&prefix, "user-prefix", topology.UserPrefix, "how Cupline's users on the broker begin, for installations that share a broker")
+	cmd.AddCommand(print(c, &prefix), check(c, &prefix), apply(c, &prefix))
 	return cmd
 }
 
@@ -42,25 +47,25 @@ func declared(ctx context.Context, c *console.Console) (topology.Topology, error
 	return topology.Whole(all...), nil
 }
 
-func print(c *console.Console) *cobra.Command {
+func print(c *console.Console, prefix *string) *cobra.Command {
 	return &cobra.Command{Use: "print", Short: "Print what is declared", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 		t, err := declared(cmd.Context(), c)
 		if err != nil {
 			return err
 		}
-		return c.Result(printed(t), func(w *strings.Builder) { tables(w, t) })
+		return c.Result(printed(t, *prefix), func(w *strings.Builder) { tables(w, t, *prefix) })
 	}}
 }
 
 // errDifferent is what a check ends with that found something.
 var errDifferent = errors.New("the broker is not as declared")
 
-func check(c *console.Console) *cobra.Command {
+func check(c *console.Console, prefix *string) *cobra.Command {
 	return &cobra.Command{
 		Use: "check", Short: "Compare a live broker with what is declared", Args: cobra.NoArgs,
 		Long: `Compare a live broker with what is declared, through its management API: what is missing, what has other
-arguments, and foreign bindings that take copies of commands: a publish with the mandatory flag counts
-these as routes, so that a missing lane or an offline device would go unnoticed.
+arguments, users that have other rights, and foreign bindings that take copies of commands: a publish with the
+mandatory flag counts these as routes, so that a missing lane or an offline device would go unnoticed.
 
 Exit code 10 when there is a difference.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -68,7 +73,7 @@ Exit code 10 when there is a difference.`,
 			if err != nil {
 				return err
 			}
-			found, err := look(cmd.Context(), c, want)
+			found, err := look(cmd.Context(), c, want, *prefix)
 			if err != nil {
 				return err
 			}
@@ -77,7 +82,8 @@ Exit code 10 when there is a difference.`,
 	}
 }
 
-func look(ctx context.Context, c *console.Console, want topology.Topology) ([]difference, error) {
+// open is the broker's management API; close it when done.
+func open(c *console.Console) (*management, error) {
 	values, err := connect.Require(c, connect.ManagementURL, connect.AMQPURL)
 	if err != nil {
 		return nil, err
@@ -86,12 +92,21 @@ func look(ctx context.Context, c *console.Console, want topology.Topology) ([]di
 	if err != nil {
 		return nil, exit.With(exit.Usage, err)
 	}
+	return api, nil
+}
+
+func look(ctx context.Context, c *console.Console, want topology.Topology, prefix string) ([]difference, error) {
+	api, err := open(c)
+	if err != nil {
+		return nil, err
+	}
 	defer api.http.CloseIdleConnections()
 	have, err := api.read(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return compare(want, have), nil
+	users, err := checkUsers(ctx, c, api, prefix)
+	return append(compare(want, have), users...), err
 }
 
 func report(c *console.Console, found []difference) error {

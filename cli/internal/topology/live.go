@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -114,31 +115,86 @@ func (m *management) read(ctx context.Context) (live, error) {
 // maxAnswer bounds an answer of the API, in bytes.
 const maxAnswer = 256 << 20
 
+// get asks for what is at a path.
 func (m *management) get(ctx context.Context, into any, path ...string) error {
-	what := "ask the broker's management API for " + strings.Join(path, "/")
+	found, err := m.find(ctx, into, path...)
+	if err == nil && !found {
+		err = fmt.Errorf("ask the broker's management API for %s: there is no such thing", strings.Join(path, "/"))
+	}
+	return err
+}
+
+// find is get for what may be missing.
+func (m *management) find(ctx context.Context, into any, path ...string) (found bool, err error) {
+	answer, err := m.call(ctx, http.MethodGet, nil, path...)
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if answer.StatusCode == http.StatusNotFound {
+		return false, nil
+	}
+	if err := json.NewDecoder(io.LimitReader(answer.Body, maxAnswer)).Decode(into); err != nil {
+		return false, fmt.Errorf("ask the broker's management API for %s: read the answer: %w", strings.Join(path, "/"), err)
+	}
+	return true, nil
+}
+
+// put makes or replaces what is at a path.
+func (m *management) put(ctx context.Context, content any, path ...string) error {
+	answer, err := m.call(ctx, http.MethodPut, content, path...)
+	if err != nil {
+		return err
+	}
+	_ = answer.Body.Close()
+	if answer.StatusCode == http.StatusNotFound {
+		return fmt.Errorf("ask the broker's management API to PUT %s: there is no such thing", strings.Join(path, "/"))
+	}
+	return nil
+}
+
+// delete removes what is at a path, if it is there.
+func (m *management) delete(ctx context.Context, path ...string) error {
+	answer, err := m.call(ctx, http.MethodDelete, nil, path...)
+	if err != nil {
+		return err
+	}
+	return answer.Body.Close()
+}
+
+// call returns an answer of success, or 404.
+func (m *management) call(ctx context.Context, method string, content any, path ...string) (*http.Response, error) {
+	what := fmt.Sprintf("ask the broker's management API to %s %s", method, strings.Join(path, "/"))
+	escaped := make([]string, len(path))
 	for i, part := range path {
-		path[i] = url.PathEscape(part)
+		escaped[i] = url.PathEscape(part)
+	}
+	var body io.Reader
+	if content != nil {
+		encoded, err := json.Marshal(content)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", what, err)
+		}
+		body = bytes.NewReader(encoded)
 	}
 	address := *m.base
 	address.User = nil
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(address.String(), "/")+"/api/"+strings.Join(path, "/"), nil)
+	request, err := http.NewRequestWithContext(ctx, method, strings.TrimRight(address.String(), "/")+"/api/"+strings.Join(escaped, "/"), body)
 	if err != nil {
-		return fmt.Errorf("%s: %w", what, err)
+		return nil, fmt.Errorf("%s: %w", what, err)
 	}
+	request.Header.Set("Content-Type", "application/json")
 	if m.base.User != nil {
 		password, _ := m.base.User.Password()
 		request.SetBasicAuth(m.base.User.Username(), password)
 	}
 	answer, err := m.http.Do(request)
 	if err != nil {
-		return fmt.Errorf("%s: %w", what, err)
+		return nil, fmt.Errorf("%s: %w", what, err)
 	}
-	defer func() { _ = answer.Body.Close() }()
-	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: it answers %s", what, answer.Status)
+	if answer.StatusCode >= http.StatusMultipleChoices && answer.StatusCode != http.StatusNotFound {
+		_ = answer.Body.Close()
+		return nil, fmt.Errorf("%s: it answers %s", what, answer.Status)
 	}
-	if err := json.NewDecoder(io.LimitReader(answer.Body, maxAnswer)).Decode(into); err != nil {
-		return fmt.Errorf("%s: read the answer: %w", what, err)
-	}
-	return nil
+	return answer, nil
 }

@@ -35,9 +35,17 @@ type whole struct {
 	Exchanges []exchange `json:"exchanges"`
 	Queues    []queue    `json:"queues"`
 	Bindings  []binding  `json:"bindings"`
+	Users     []user     `json:"users"`
 }
 
-func printed(t topology.Topology) whole {
+type user struct {
+	Name string `json:"name"`
+	rights
+	Topics []topicRight `json:"topics,omitempty"`
+	Tags   []string     `json:"tags,omitempty"`
+}
+
+func printed(t topology.Topology, prefix string) whole {
 	w := whole{Exchanges: []exchange{}, Queues: []queue{}, Bindings: []binding{}}
 	for _, e := range t.Exchanges {
 		w.Exchanges = append(w.Exchanges, exchange{e.Name, string(e.Kind), e.Durable, e.Alternate, e.Predeclared})
@@ -48,10 +56,15 @@ func printed(t topology.Topology) whole {
 	for _, b := range t.Bindings {
 		w.Bindings = append(w.Bindings, binding{b.Source, b.Key, b.Destination, b.ToExchange})
 	}
+	for _, u := range topology.Users() {
+		w.Users = append(w.Users, user{
+			Name: topology.UserName(prefix, u.Role), rights: rights{u.Configure, u.Write, u.Read}, Topics: topicRights(u), Tags: u.Tags,
+		})
+	}
 	return w
 }
 
-func tables(w *strings.Builder, t topology.Topology) {
+func tables(w *strings.Builder, t topology.Topology, prefix string) {
 	var rows [][]string
 	for _, e := range t.Exchanges {
 		life := "durable"
@@ -83,6 +96,19 @@ func tables(w *strings.Builder, t topology.Topology) {
 		}
 	}
 	console.Table(w, "queue argument value", rows)
+	fmt.Fprintln(w)
+	rows = nil
+	for _, u := range topology.Users() {
+		name := topology.UserName(prefix, u.Role)
+		rows = append(rows, []string{name, "configure", u.Configure}, []string{" ", "write", u.Write}, []string{" ", "read", u.Read})
+		for _, t := range u.Topics {
+			rows = append(rows, []string{" ", t.Exchange + " write", t.Write}, []string{" ", t.Exchange + " read", t.Read})
+		}
+		if len(u.Tags) > 0 {
+			rows = append(rows, []string{" ", "tags", strings.Join(u.Tags, " ")})
+		}
+	}
+	console.Table(w, "user right names", rows)
 }
 
 func differences(w *strings.Builder, found []difference) {

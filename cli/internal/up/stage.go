@@ -14,6 +14,7 @@ import (
 	"github.com/cupline/cupline/local/rabbitmq"
 	"github.com/cupline/cupline/local/services"
 	"github.com/cupline/cupline/migrations"
+	"github.com/cupline/cupline/schema/topology"
 )
 
 // External addresses, by names that sourcing cupline.env does not set.
@@ -65,13 +66,29 @@ func (s *stage) start(ctx context.Context) error {
 	if err := s.migrate(ctx); err != nil {
 		return err
 	}
-	if err := together(ctx, s.prepareDemo, s.admitAgent); err != nil {
+	if err := together(ctx, s.prepareDemo, s.prepareBroker); err != nil {
 		return err
 	}
 	if err := s.startServices(ctx); err != nil {
 		return err
 	}
-	return s.access.write(filepath.Join(s.folder, "cupline.env"))
+	shown, err := s.shown()
+	if err != nil {
+		return err
+	}
+	return shown.write(filepath.Join(s.folder, "cupline.env"))
+}
+
+// shown is the access that cupline.env gives to its reader: on the broker that of `cupline topology`, no administrator's.
+func (s *stage) shown() (access, error) {
+	shown := s.access
+	if s.set.Accounts == nil {
+		return shown, nil
+	}
+	var amqp, management error
+	shown.AMQP, amqp = s.set.Accounts.URL(s.access.AMQP, topology.RoleTopology)
+	shown.Management, management = s.set.Accounts.URL(s.access.Management, topology.RoleTopology)
+	return shown, errors.Join(amqp, management)
 }
 
 // together runs all of them at once, and returns when all have. The first error ends the
@@ -153,6 +170,20 @@ func (s *stage) migrate(ctx context.Context) error {
 		s.progress.line("migrated: %s", name)
 	}
 	return nil
+}
+
+// prepareBroker makes the broker's queues, a user for each service, and the agent's.
+func (s *stage) prepareBroker(ctx context.Context) error {
+	if s.broker != nil {
+		err := s.set.Prepare(ctx, map[string]string{
+			"AMQP_URL": s.access.AMQP, "RABBITMQ_MANAGEMENT_URL": s.access.Management, "DATABASE_URL": s.access.Database,
+		})
+		if err != nil {
+			return err
+		}
+		s.progress.line("the broker has its queues, and a user for each service")
+	}
+	return s.admitAgent(ctx)
 }
 
 // stop ends everything in reverse, and returns what could not be ended.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"github.com/cupline/cupline/chassis/broker"
@@ -27,7 +26,7 @@ const teardown = 15 * time.Second
 type App struct {
 	cfg      Settings
 	log      *zap.Logger
-	registry *prometheus.Registry
+	registry *telemetry.Registry
 	group    *lifecycle.Group
 	server   *telemetry.Server
 
@@ -50,7 +49,7 @@ type App struct {
 func New(ctx context.Context, cfg Settings, log *zap.Logger, level zap.AtomicLevel) (*App, error) {
 	a := &App{cfg: cfg, log: log, registry: telemetry.NewRegistry(), group: lifecycle.New(log, cfg.Drain+teardown)}
 	a.server = telemetry.NewServer(telemetry.ServerConfig{
-		Addr: cfg.InternalAddr, Registry: a.registry, Level: level, Log: log, Failed: a.group.Fail,
+		Addr: cfg.InternalAddr, Profiles: cfg.Profiles, Registry: a.registry, Level: level, Log: log, Failed: a.group.Fail,
 	})
 	a.group.Add("internal port", a.server.Start, a.server.Stop)
 	// Each part registers its teardown behind those that it needs.
@@ -72,6 +71,9 @@ func New(ctx context.Context, cfg Settings, log *zap.Logger, level zap.AtomicLev
 // Run serves until ctx ends, and then stops in order: not ready, nothing taken any more,
 // what has started finished, the rest handed back, links, database, telemetry.
 func (a *App) Run(ctx context.Context) error { return a.group.Run(ctx) }
+
+// Reference lists the metrics of this process.
+func (a *App) Reference() ([]telemetry.Metric, error) { return a.registry.Reference() }
 
 // Addr is host:port of the internal port, once Run has started it; empty before.
 func (a *App) Addr() string { return a.server.Addr() }
@@ -108,6 +110,9 @@ func (a *App) database(ctx context.Context) error {
 	if a.ledgerPool, err = open("cupline-dispatcher-ledger", int32(a.cfg.LedgerConnections)); err != nil {
 		return err
 	}
+	if err := postgres.NewMetrics(a.registry, map[string]*postgres.Pool{"shared": a.pool, "ledger": a.ledgerPool}); err != nil {
+		return fmt.Errorf("register the pools' metrics: %w", err)
+	}
 	a.clock = postgres.NewClock(a.pool, a.log)
 	a.cache = registry.NewCache(registry.New(a.pool), registry.CacheConfig{})
 	listener := postgres.NewListener(a.pool, changes.Listener(a.log, a.cache))
@@ -139,7 +144,12 @@ func (a *App) broker(context.Context) error {
 	if err := errors.Join(registered, fed); err != nil {
 		return err
 	}
-	back := topology.Merge(topology.Dead(), topology.Replies())
+	// Who settles dead letters declares where they wait.
+	dead := topology.Borrow(topology.Dead())
+	if a.cfg.has(RoleRecord) {
+		dead = topology.Dead()
+	}
+	back := topology.Merge(dead, topology.Outcomes())
 	a.ways.declare(a.publishing, "publish", func(context.Context) (topology.Topology, error) { return back, nil })
 	a.publisher = broker.NewPublisher(a.publishing, broker.PublisherConfig{Name: "publish outcomes and letters"})
 	a.sender = feed.NewSender(a.publishing, a.publisher, back, a.log, a.feeds)
@@ -148,9 +158,10 @@ func (a *App) broker(context.Context) error {
 	})
 	a.ways.declare(a.consuming, "consume", func(ctx context.Context) (topology.Topology, error) {
 		if !a.cfg.has(RoleWork) {
-			return topology.Dead(), nil
+			return dead, nil
 		}
-		return lanes(ctx, a.cache, a.cfg.Lanes)
+		ways, err := lanes(ctx, a.cache, a.cfg.Lanes)
+		return topology.Merge(ways, dead), err
 	})
 	a.group.Add("link that publishes", a.publishing.Start, a.publishing.Stop)
 	a.server.Check("broker (publish)", func(context.Context) error { return a.publishing.Ready() })

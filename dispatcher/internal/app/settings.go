@@ -42,6 +42,7 @@ type Settings struct {
 	DatabaseConnections int32 `env:"CUPLINE_DATABASE_CONNECTIONS" default:"8" doc:"connections to Postgres besides the ledger's; 2 to 100"`
 
 	InternalAddr string        `env:"CUPLINE_INTERNAL_ADDR" default:"127.0.0.1:9102" doc:"host:port of /healthz, /readyz, /metrics and /loglevel; it asks for no credentials"`
+	Profiles     bool          `env:"CUPLINE_PROFILES" default:"false" doc:"Go's profiles at /debug/pprof/ of the internal port, for who may reach it"`
 	Drain        time.Duration `env:"CUPLINE_DRAIN" default:"20s" doc:"how long commands that have started may go on at SIGTERM; 0s to 30m"`
 
 	Log telemetry.LogConfig

@@ -47,7 +47,7 @@ func (w *ways) declare(link *broker.Link, name string, want func(ctx context.Con
 	})
 }
 
-// lanes returns the topology of the named lanes, as operators configured them. With the
+// lanes returns the topology of the named lanes, as operators configured them; api declares it. With the
 // database away it fails, and so does the link's step: no command could be claimed anyway,
 // and readiness then says what is missing. Once known, the cache keeps them.
 func lanes(ctx context.Context, cache *registry.Cache, names []string) (topology.Topology, error) {
@@ -59,7 +59,7 @@ func lanes(ctx context.Context, cache *registry.Cache, names []string) (topology
 		}
 		configured[i] = lane
 	}
-	return topology.Commands(configured...), nil
+	return topology.Borrow(topology.Commands(configured...)), nil
 }
 
 // measured fails unless the database's clock is known: before that, whether another worker

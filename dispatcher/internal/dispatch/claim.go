@@ -67,7 +67,11 @@ func (e *Engine) refused(r *run, err error) (Verdict, error) {
 func settle(c *Command, step step, row *Row) Verdict {
 	switch step {
 	case stepTell:
-		return Verdict{Outcome: c.Outcome(row.Decided)}
+		verdict := Verdict{Outcome: c.Outcome(row.Decided)}
+		if row.CommandID != c.ID {
+			verdict.Ending = c.Ended(EndRepeated, row.Decided.At)
+		}
+		return verdict
 	case stepDuplicate:
 		return Verdict{Letter: &envelope.Verdict{
 			Reason:         outcome.DuplicateID,
@@ -78,7 +82,7 @@ func settle(c *Command, step step, row *Row) Verdict {
 		// Without a claim token: the recorder looks by itself whether that worker is gone.
 		return Verdict{Letter: &envelope.Verdict{Reason: outcome.WorkerLost}}
 	}
-	return Verdict{} // forget: the first copy answers
+	return Verdict{Ending: Ending{Word: EndRepeated, Trace: c.Trace}} // forget: the first copy answers
 }
 
 // bury is the verdict of a run that ended without the device's answer.

@@ -69,6 +69,8 @@ func (l *Letters) handle(ctx context.Context, d *broker.Delivery) {
 // settle has one letter settled, publishes and acknowledges. Whatever ends it half-way is
 // made up for at the next delivery.
 func (l *Letters) settle(ctx context.Context, d *broker.Delivery) {
+	l.cfg.Metrics.letters.Inc()
+	defer l.cfg.Metrics.letters.Dec()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	stop := context.AfterFunc(l.crew.waiting, func() { cancel(errStopping) })

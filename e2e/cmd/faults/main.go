@@ -14,8 +14,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/cupline/cupline/e2e/faults/history"
+	"github.com/cupline/cupline/e2e/faults/schedule"
 	"github.com/cupline/cupline/e2e/faults/suite"
+	"github.com/cupline/cupline/verify/history"
 )
 
 func main() {
@@ -28,12 +29,17 @@ func main() {
 func run() error {
 	seed := flag.Uint64("seed", rand.Uint64N(1_000_000), "the `seed` of faults and load; the same one breaks the same things")
 	duration := flag.Duration("duration", 5*time.Minute, "how long faults are injected; 0 for the load alone")
+	fault := flag.String("fault", "", "inject these `faults` and no others, say kill,cut@database; an unknown one lists all")
 	quiet := flag.Duration("load", 0, "how long the load goes on after the last fault")
 	rate := flag.Float64("rate", 4, "posts a second of each of the ten clients")
 	nodes := flag.Int("nodes", 1, "nodes of the broker: 1, or 3 for a cluster")
 	folder := flag.String("folder", "", "where history.jsonl is left; a new temporary `folder` when empty")
 	page := flag.String("page", "", "instead of a run: write this `file` about the histories that follow")
 	flag.Parse()
+	only, err := schedule.ParseChoices(*fault)
+	if err != nil {
+		return err
+	}
 	if *page != "" {
 		return write(*page, flag.Args())
 	}
@@ -54,7 +60,7 @@ func run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	report, err := suite.Run(ctx, suite.Config{
-		Seed: *seed, Faults: *duration, Load: *quiet, Rate: *rate, Nodes: *nodes, Folder: absolute, Progress: os.Stderr,
+		Seed: *seed, Faults: *duration, Only: only, Load: *quiet, Rate: *rate, Nodes: *nodes, Folder: absolute, Progress: os.Stderr,
 	})
 	fmt.Print(report)
 	fmt.Println("  history:", filepath.Join(absolute, "history.jsonl"))

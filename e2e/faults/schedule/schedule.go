@@ -8,26 +8,6 @@ import (
 	"time"
 )
 
-// Action is what is done to a target.
-type Action string
-
-// The actions. Each is undone after the fault's time.
-const (
-	// Kill is SIGKILL; the process is started again.
-	Kill Action = "kill"
-	// Pause is SIGSTOP, then SIGCONT.
-	Pause Action = "pause"
-	// End is SIGTERM; the process is started again once it has ended.
-	End Action = "end"
-	// CutLink closes connections once, RefuseLink keeps them closed, HalfOpenLink forwards
-	// nothing, SlowLink delays, TrickleLink lets one byte a second through.
-	CutLink      Action = "cut"
-	RefuseLink   Action = "refuse"
-	HalfOpenLink Action = "half-open"
-	SlowLink     Action = "slow"
-	TrickleLink  Action = "trickle"
-)
-
 // Class groups targets that are broken in the same ways.
 type Class int
 
@@ -49,14 +29,28 @@ const (
 type Target struct {
 	Name  string
 	Class Class
+	// Of is what the target is a part of; the parts of one thing are never broken at the same
+	// time. Its own name when empty.
+	Of string
+}
+
+func (t Target) whole() string {
+	if t.Of == "" {
+		return t.Name
+	}
+	return t.Of
 }
 
 // Fault is one entry of a plan.
 type Fault struct {
 	Target string
 	Action Action
+	// Of is the target's.
+	Of string
 	// At counts from the plan's beginning; For is how long the fault lasts.
 	At, For time.Duration
+	// Nth time that something happens is when the fault comes; 0 is at once.
+	Nth int
 }
 
 // String is one line for people.
@@ -69,77 +63,100 @@ const (
 	minGap, maxGap = 700 * time.Millisecond, 3500 * time.Millisecond
 	// rest is what a target gets between two faults, and a server, whose start takes long.
 	rest, serverRest = 3 * time.Second, 15 * time.Second
-	// long is a pause past the broker's heartbeat of 10 s and every timeout of the load.
-	long = 22 * time.Second
-	// serverShare is one fault in how many that breaks a server.
-	serverShare = 5
 )
 
 // Draw makes a plan in which all faults begin before the given time. A target has one fault
-// at a time; different targets overlap.
-func Draw(seed uint64, targets []Target, total time.Duration) []Fault {
+// at a time; different targets overlap. only leaves out every other fault; nil leaves out none.
+func Draw(seed uint64, targets []Target, total time.Duration, only []Choice) []Fault {
 	random := rand.New(rand.NewPCG(seed, 0))
-	var servers, others []Target
-	for _, t := range targets {
-		if t.Class >= Server {
-			servers = append(servers, t)
-		} else {
-			others = append(others, t)
-		}
+	menu := newMenu(targets, only)
+	if len(menu.classes) == 0 {
+		return nil
 	}
 	free := map[string]time.Duration{}
 	var plan []Fault
 	for at := minGap; at < total; at += minGap + upTo(random, maxGap-minGap) {
-		from := others
-		if len(servers) > 0 && (len(others) == 0 || random.IntN(serverShare) == 0) {
-			from = servers
+		target, way := menu.draw(random)
+		fault := Fault{
+			Target: target.Name, Of: target.whole(), Action: way.action, At: at,
+			For: (way.least + upTo(random, way.most-way.least)).Round(time.Millisecond),
 		}
-		target := from[random.IntN(len(from))]
-		fault := draw(random, target)
-		fault.At = at
-		if free[target.Name] > at {
+		if way.long && random.IntN(3) == 0 {
+			fault.For = long
+		}
+		if way.nth > 0 {
+			fault.Nth = 1 + random.IntN(way.nth)
+		}
+		if free[fault.Of] > at {
 			continue // still broken, or just healed
 		}
 		pause := rest
 		if target.Class >= Server {
 			pause = serverRest
 		}
-		free[target.Name] = at + fault.For + pause
+		free[fault.Of] = at + fault.For + pause
 		plan = append(plan, fault)
 	}
 	return plan
 }
 
-// draw chooses how a target is broken, and for how long.
-func draw(random *rand.Rand, target Target) Fault {
-	f := Fault{Target: target.Name}
-	switch target.Class {
-	case Process:
-		f.Action = []Action{Kill, Kill, Pause, Pause, End}[random.IntN(5)]
-		f.For = 100*time.Millisecond + upTo(random, 4*time.Second)
-		if f.Action == Pause && random.IntN(3) == 0 {
-			f.For = long
+// menu is what can be drawn: of each class its targets, and of each target its ways.
+type menu struct {
+	classes []Class
+	shares  int
+	targets map[Class][]Target
+	ways    map[string][]way // by target's name
+}
+
+func newMenu(targets []Target, only []Choice) *menu {
+	m := &menu{targets: map[Class][]Target{}, ways: map[string][]way{}}
+	for _, t := range targets {
+		var open []way
+		for _, w := range ways()[t.Class] {
+			if chosen(only, t, w.action) {
+				open = append(open, w)
+			}
 		}
-	case Wire:
-		f.Action = []Action{CutLink, CutLink, RefuseLink, HalfOpenLink, SlowLink, TrickleLink}[random.IntN(6)]
-		f.For = 500*time.Millisecond + upTo(random, 8*time.Second)
-		if f.Action == HalfOpenLink && random.IntN(3) == 0 {
-			f.For = long
+		if len(open) == 0 {
+			continue
 		}
-	case Server:
-		f.Action = []Action{Kill, End}[random.IntN(2)]
-		f.For = 200*time.Millisecond + upTo(random, 4*time.Second)
-	case Node:
-		f.Action = []Action{Kill, End, Pause}[random.IntN(3)]
-		f.For = time.Second + upTo(random, long)
-	case Anchor:
-		f.Action = Pause
-		f.For = time.Second + upTo(random, long)
+		if len(m.targets[t.Class]) == 0 {
+			m.classes = append(m.classes, t.Class)
+			m.shares += shares()[t.Class]
+		}
+		m.targets[t.Class] = append(m.targets[t.Class], t)
+		m.ways[t.Name] = open
 	}
-	f.For = f.For.Round(time.Millisecond)
-	return f
+	return m
+}
+
+// draw chooses a class by its share, one of its targets, and one of the ways to break it.
+func (m *menu) draw(random *rand.Rand) (Target, way) {
+	share := random.IntN(m.shares)
+	class := m.classes[0]
+	for _, class = range m.classes {
+		if share -= shares()[class]; share < 0 {
+			break
+		}
+	}
+	target := m.targets[class][random.IntN(len(m.targets[class]))]
+	open := m.ways[target.Name]
+	weights := 0
+	for _, w := range open {
+		weights += w.weight
+	}
+	weight := random.IntN(weights)
+	for _, w := range open {
+		if weight -= w.weight; weight < 0 {
+			return target, w
+		}
+	}
+	return target, open[0]
 }
 
 func upTo(random *rand.Rand, limit time.Duration) time.Duration {
+	if limit <= 0 {
+		return 0
+	}
 	return time.Duration(random.Int64N(int64(limit)))
 }

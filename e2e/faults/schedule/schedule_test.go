@@ -2,6 +2,8 @@ package schedule_test
 
 import (
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,11 +19,11 @@ func targets() []schedule.Target {
 
 func TestASeedGivesOnePlan(t *testing.T) {
 	t.Parallel()
-	first, again := schedule.Draw(7, targets(), time.Hour), schedule.Draw(7, targets(), time.Hour)
+	first, again := schedule.Draw(7, targets(), time.Hour, nil), schedule.Draw(7, targets(), time.Hour, nil)
 	if len(first) < 100 || !reflect.DeepEqual(first, again) {
 		t.Errorf("%d faults, then %d others", len(first), len(again))
 	}
-	if reflect.DeepEqual(first, schedule.Draw(8, targets(), time.Hour)) {
+	if reflect.DeepEqual(first, schedule.Draw(8, targets(), time.Hour, nil)) {
 		t.Error("another seed gives the same plan")
 	}
 }
@@ -31,12 +33,12 @@ func TestAnHourBreaksEverythingInEveryWay(t *testing.T) {
 	const total = time.Hour
 	seen := map[string]int{}
 	ends := map[string]time.Duration{}
-	for _, f := range schedule.Draw(1, targets(), total) {
+	for _, f := range schedule.Draw(1, targets(), total, nil) {
 		seen[f.Target+" "+string(f.Action)]++
-		if f.At >= total || f.For <= 0 || f.At < ends[f.Target] {
-			t.Errorf("%s: too late, too short, or while the target is broken until %s", f, ends[f.Target])
+		if f.At >= total || f.For <= 0 || f.At < ends[f.Of] {
+			t.Errorf("%s: too late, too short, or while the target is broken until %s", f, ends[f.Of])
 		}
-		ends[f.Target] = f.At + f.For
+		ends[f.Of] = f.At + f.For
 	}
 	if seen["anchor kill"]+seen["anchor end"] > 0 {
 		t.Error("the anchor is ended")
@@ -49,5 +51,42 @@ func TestAnHourBreaksEverythingInEveryWay(t *testing.T) {
 		if seen[want] == 0 {
 			t.Errorf("never: %s", want)
 		}
+	}
+}
+
+func TestOneKindOfFaultIsDrawnAlone(t *testing.T) {
+	t.Parallel()
+	only, err := schedule.ParseChoices("kill@api, cut@to broker")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, f := range schedule.Draw(1, targets(), 10*time.Minute, only) {
+		seen[f.Target+" "+string(f.Action)] = true
+	}
+	if len(seen) != 2 || !seen["api-0 kill"] || !seen["api-0 to broker cut"] {
+		t.Errorf("drawn: %v", seen)
+	}
+	if _, err := schedule.ParseChoices("bend"); err == nil || !strings.Contains(err.Error(), "half-open") {
+		t.Errorf("an unknown fault: %v", err)
+	}
+	if plan := schedule.Draw(1, targets(), time.Hour, []schedule.Choice{{Action: schedule.Kill, Target: "nobody"}}); len(plan) > 0 {
+		t.Errorf("on nobody: %v", plan)
+	}
+}
+
+func TestPartsOfOneThingAreNotBrokenTogether(t *testing.T) {
+	t.Parallel()
+	parts := []schedule.Target{{Name: "api-0"}, {Name: "api-0 in part", Of: "api-0"}}
+	end := time.Duration(0)
+	plan := schedule.Draw(3, parts, time.Hour, nil)
+	for _, f := range plan {
+		if f.At < end {
+			t.Errorf("%s: while the whole is broken until %s", f, end)
+		}
+		end = f.At + f.For
+	}
+	if !slices.ContainsFunc(plan, func(f schedule.Fault) bool { return f.Target == "api-0 in part" }) {
+		t.Error("the part is never broken")
 	}
 }

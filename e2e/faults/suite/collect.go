@@ -14,7 +14,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/cupline/cupline/e2e/faults/history"
+	"github.com/cupline/cupline/verify/history"
 )
 
 // held asks the database for everything that the checker wants to know. Each query gives the

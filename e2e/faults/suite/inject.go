@@ -4,20 +4,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/cupline/cupline/e2e/faults/history"
 	"github.com/cupline/cupline/e2e/faults/link"
 	"github.com/cupline/cupline/e2e/faults/schedule"
+	"github.com/cupline/cupline/verify/history"
 )
 
 // injector breaks and heals what a plan says.
 type injector struct {
-	site *site
-	log  *history.Log
-	say  func(format string, values ...any)
+	log *history.Log
+	say func(format string, values ...any)
+	// breakers by action.
+	breakers map[schedule.Action]breaker
 
 	mu    sync.Mutex // guards busy and errs
 	busy  map[string]*sync.Mutex
@@ -42,12 +44,12 @@ func (i *injector) run(ctx context.Context, plan []schedule.Fault) error {
 // inject is one fault from its beginning to its end. A target whose last fault took longer
 // to heal than planned is broken when it is whole again.
 func (i *injector) inject(ctx context.Context, f schedule.Fault) {
-	target := i.target(f.Target)
+	target := i.target(f.Of)
 	target.Lock()
 	defer target.Unlock()
 	began := time.Now()
 	i.say("%s %s for %s", f.Action, f.Target, f.For)
-	err := i.broken(ctx, f)
+	err := i.breakers[f.Action](ctx, f)
 	e := history.Event{At: began, Kind: history.Fault, Name: f.Target, Detail: string(f.Action), Took: time.Since(began)}
 	i.log.Add(e)
 	i.mu.Lock()
@@ -67,37 +69,60 @@ func (i *injector) target(name string) *sync.Mutex {
 	return i.busy[name]
 }
 
-func (i *injector) broken(ctx context.Context, f schedule.Fault) error {
-	s := i.site
-	if l := s.links[f.Target]; l != nil {
-		mode := link.Mode(f.Action)
-		switch f.Action {
-		case schedule.CutLink:
-			l.Cut()
-			return nil
-		case schedule.RefuseLink:
-			mode = link.Refused
-		}
-		l.Set(mode)
-		pause(ctx, f.For)
-		l.Set(link.Whole)
-		return nil
+// breaker breaks a target as a fault says, and has healed it when it returns.
+type breaker func(ctx context.Context, f schedule.Fault) error
+
+// breakers by action. Each file that knows how to break something has a table of its own.
+func (s *site) breakers() map[schedule.Action]breaker {
+	all := map[schedule.Action]breaker{}
+	for _, some := range []map[schedule.Action]breaker{s.processBreakers(), s.linkBreakers()} {
+		maps.Copy(all, some)
 	}
+	return all
+}
+
+// processBreakers end or hold processes: services, nodes of the broker, the database.
+func (s *site) processBreakers() map[schedule.Action]breaker {
+	return map[schedule.Action]breaker{schedule.Kill: s.crash, schedule.End: s.crash, schedule.Pause: s.freeze}
+}
+
+func (s *site) freeze(ctx context.Context, f schedule.Fault) error {
 	if node := s.nodes[f.Target]; node != nil {
-		if f.Action == schedule.Pause {
-			return still(ctx, f, node.Pause, node.Resume)
-		}
+		return still(ctx, f, node.Pause, node.Resume)
+	}
+	return still(ctx, f, func() error { return s.Pause(f.Target) }, func() error { return s.Resume(f.Target) })
+}
+
+func (s *site) crash(ctx context.Context, f schedule.Fault) error {
+	if node := s.nodes[f.Target]; node != nil {
 		return down(ctx, f, node.Kill, node.Stop, node.Start)
 	}
 	if f.Target == database {
 		return down(ctx, f, s.Database.Kill, s.Database.Stop, s.Database.Start)
 	}
-	if f.Action == schedule.Pause {
-		return still(ctx, f, func() error { return s.Pause(f.Target) }, func() error { return s.Resume(f.Target) })
-	}
 	kill := func() error { return s.Kill(f.Target) }
 	end := func(ctx context.Context) error { return s.End(ctx, f.Target) }
-	return down(ctx, f, kill, end, func(context.Context) error { return s.relaunch(f.Target) })
+	return down(ctx, f, kill, end, func(context.Context) error { return s.relaunch(f.Target, nil) })
+}
+
+// linkBreakers break links.
+func (s *site) linkBreakers() map[schedule.Action]breaker {
+	mode := func(m link.Mode) breaker {
+		return func(ctx context.Context, f schedule.Fault) error {
+			s.links[f.Target].Set(m)
+			pause(ctx, f.For)
+			s.links[f.Target].Set(link.Whole)
+			return nil
+		}
+	}
+	return map[schedule.Action]breaker{
+		schedule.CutLink: func(_ context.Context, f schedule.Fault) error {
+			s.links[f.Target].Cut()
+			return nil
+		},
+		schedule.RefuseLink: mode(link.Refused), schedule.HalfOpenLink: mode(link.HalfOpen),
+		schedule.SlowLink: mode(link.Slow), schedule.TrickleLink: mode(link.Trickle),
+	}
 }
 
 // still holds something for a while.
@@ -126,11 +151,13 @@ func down(ctx context.Context, f schedule.Fault, kill func() error, end, start f
 	return start(whole)
 }
 
-// relaunch starts a process again as it was.
-func (s *site) relaunch(name string) error {
+// relaunch starts a process again as it was, with further variables in its environment.
+func (s *site) relaunch(name string, further map[string]string) error {
 	for _, p := range s.parts {
 		if p.name == name {
-			_, err := s.Launch(name, p.program, p.env)
+			env := maps.Clone(p.env)
+			maps.Copy(env, further)
+			_, err := s.Launch(name, p.program, env)
 			return err
 		}
 	}

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cupline/cupline/e2e/faults/checker"
-	"github.com/cupline/cupline/e2e/faults/history"
+	"github.com/cupline/cupline/verify/checker"
+	"github.com/cupline/cupline/verify/history"
 )
 
 // Report is what a run came to.

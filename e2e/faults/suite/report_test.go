@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cupline/cupline/e2e/faults/history"
 	"github.com/cupline/cupline/e2e/faults/suite"
+	"github.com/cupline/cupline/verify/history"
 )
 
 func TestARunIsSummedUp(t *testing.T) {

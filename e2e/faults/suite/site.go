@@ -10,13 +10,13 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/cupline/cupline/e2e/faults/history"
 	"github.com/cupline/cupline/e2e/faults/link"
-	"github.com/cupline/cupline/e2e/faults/load"
 	"github.com/cupline/cupline/e2e/faults/schedule"
 	"github.com/cupline/cupline/e2e/platform"
 	"github.com/cupline/cupline/local/rabbitmq"
 	"github.com/cupline/cupline/local/services"
+	"github.com/cupline/cupline/verify/history"
+	"github.com/cupline/cupline/verify/load"
 )
 
 const (

@@ -12,9 +12,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cupline/cupline/e2e/faults/history"
-	"github.com/cupline/cupline/e2e/faults/load"
 	"github.com/cupline/cupline/e2e/faults/schedule"
+	"github.com/cupline/cupline/verify/history"
+	"github.com/cupline/cupline/verify/load"
 )
 
 const (
@@ -35,6 +35,8 @@ type Config struct {
 	Seed uint64
 	// Faults is for how long faults begin; 0 runs the load without any.
 	Faults time.Duration
+	// Only are the faults to be injected, and no others; nil for all.
+	Only []schedule.Choice
 	// Load is for how long the load runs when there are no faults.
 	Load time.Duration
 	// Rate is how many posts each of the ten clients makes in a second.
@@ -86,8 +88,8 @@ func Run(ctx context.Context, cfg Config) (report Report, err error) {
 		return report, err
 	}
 	say("the load runs")
-	in := &injector{site: s, log: log, say: say, busy: map[string]*sync.Mutex{}, count: map[schedule.Action]int{}}
-	if err := in.run(ctx, schedule.Draw(cfg.Seed, s.targets(), cfg.Faults)); err != nil {
+	in := &injector{log: log, say: say, breakers: s.breakers(), busy: map[string]*sync.Mutex{}, count: map[schedule.Action]int{}}
+	if err := in.run(ctx, schedule.Draw(cfg.Seed, s.targets(), cfg.Faults, cfg.Only)); err != nil {
 		return report, err
 	}
 	pause(ctx, cfg.Load)

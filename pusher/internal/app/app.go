@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"github.com/cupline/cupline/chassis/broker"
@@ -30,7 +29,7 @@ const teardown = 15 * time.Second
 type App struct {
 	cfg      Settings
 	log      *zap.Logger
-	registry *prometheus.Registry
+	registry *telemetry.Registry
 	metrics  *metrics
 	group    *lifecycle.Group
 	internal *telemetry.Server
@@ -64,11 +63,11 @@ func New(ctx context.Context, cfg Settings, log *zap.Logger, level zap.AtomicLev
 		wheel: wheel.New(cfg.Tick),
 	}
 	a.internal = telemetry.NewServer(telemetry.ServerConfig{
-		Addr: cfg.InternalAddr, Registry: a.registry, Level: level, Log: log, Failed: a.group.Fail,
+		Addr: cfg.InternalAddr, Profiles: cfg.Profiles, Registry: a.registry, Level: level, Log: log, Failed: a.group.Fail,
 	})
 	a.group.Add("internal port", a.internal.Start, a.internal.Stop)
 	// Each part registers its teardown behind those that it needs.
-	for _, build := range []func(context.Context) error{a.database, a.links, a.mailbox, a.delivery, a.prune, a.listen} {
+	for _, build := range []func(context.Context) error{a.database, a.links, a.mailbox, a.delivery, a.prune, a.survey, a.listen} {
 		if err := build(ctx); err != nil {
 			for _, pool := range []*postgres.Pool{a.pool, a.ledgerPool} {
 				if pool != nil {
@@ -84,6 +83,9 @@ func New(ctx context.Context, cfg Settings, log *zap.Logger, level zap.AtomicLev
 // Run serves until ctx ends, and then stops in order: not ready, no new sockets, clients
 // sent elsewhere and unbound, what is left handed back, links, database, telemetry.
 func (a *App) Run(ctx context.Context) error { return a.group.Run(ctx) }
+
+// Reference lists the metrics of this process.
+func (a *App) Reference() ([]telemetry.Metric, error) { return a.registry.Reference() }
 
 // Addr is host:port for clients, once Run has started it; empty before.
 func (a *App) Addr() string { return a.sockets.Addr() }

@@ -53,6 +53,7 @@ type Settings struct {
 	DatabaseConnections int32 `env:"CUPLINE_DATABASE_CONNECTIONS" default:"8" doc:"connections to Postgres besides the ledger's one; 2 to 100"`
 
 	InternalAddr string        `env:"CUPLINE_INTERNAL_ADDR" default:"127.0.0.1:9103" doc:"host:port of /healthz, /readyz, /metrics and /loglevel; it asks for no credentials"`
+	Profiles     bool          `env:"CUPLINE_PROFILES" default:"false" doc:"Go's profiles at /debug/pprof/ of the internal port, for who may reach it"`
 	Drain        time.Duration `env:"CUPLINE_DRAIN" default:"20s" doc:"over which clients are sent elsewhere at SIGTERM, at most; 0s to 30m"`
 
 	Log telemetry.LogConfig

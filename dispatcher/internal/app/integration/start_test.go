@@ -1,9 +1,11 @@
 package integration
 
 import (
+	"context"
 	"strings"
 	"testing"
 
+	"github.com/cupline/cupline/chassis/broker"
 	"github.com/cupline/cupline/chassis/brokertest"
 	"github.com/cupline/cupline/dispatcher/internal/dispatchtest"
 	"github.com/cupline/cupline/schema/topology"
@@ -55,7 +57,12 @@ func TestQueueWithOtherArgumentsIsUsedAndReported(t *testing.T) {
 	t.Parallel()
 	p := newPlatform(t)
 	p.put(t, "nothing", "noop", "")
-	p.exec(t, "update lanes set max_length = 77")
+	changed := topology.Dead()
+	changed.Queues[0].Arguments["x-delivery-limit"] = int64(topology.KeepDeliveryLimit - 1)
+	p.broker.Do(t, "make the dead letters' queue anew", func(ctx context.Context, s *broker.Session) error {
+		return s.DeleteQueue(ctx, topology.DeadQueue, true, true)
+	})
+	p.broker.Declare(t, changed)
 	d := p.start(t)
 	if n := d.metric("cupline_topology_drift", `link="consume"`); n != 1 {
 		t.Errorf("%v things drifted", n)

@@ -1,0 +1,73 @@
+package schedule
+
+import "time"
+
+// Action is what is done to a target.
+type Action string
+
+// The actions. Each is undone after the fault's time.
+const (
+	// Kill is SIGKILL; the process is started again.
+	Kill Action = "kill"
+	// Pause is SIGSTOP, then SIGCONT.
+	Pause Action = "pause"
+	// End is SIGTERM; the process is started again once it has ended.
+	End Action = "end"
+	// CutLink closes connections once, RefuseLink keeps them closed, HalfOpenLink forwards
+	// nothing, SlowLink delays, TrickleLink lets one byte a second through.
+	CutLink      Action = "cut"
+	RefuseLink   Action = "refuse"
+	HalfOpenLink Action = "half-open"
+	SlowLink     Action = "slow"
+	TrickleLink  Action = "trickle"
+)
+
+// long is a fault past the broker's heartbeat of 10 s and every timeout of the load.
+const long = 22 * time.Second
+
+// way is one way to break a target.
+type way struct {
+	action Action
+	weight int
+	// least and most are how long the fault lasts; with long, one in three takes much longer.
+	least, most time.Duration
+	long        bool
+	// nth is the most that Fault.Nth is drawn from; 0 for faults that come at once.
+	nth int
+}
+
+// shares say how often something of each class is broken.
+func shares() map[Class]int {
+	return map[Class]int{Process: 3, Wire: 5, Server: 2, Node: 1, Anchor: 1}
+}
+
+// ways is how the targets of each class are broken.
+func ways() map[Class][]way {
+	const short, blink = 100 * time.Millisecond, 500 * time.Millisecond
+	return map[Class][]way{
+		Process: {
+			{action: Kill, weight: 2, least: short, most: 4 * time.Second},
+			{action: Pause, weight: 2, least: short, most: 4 * time.Second, long: true},
+			{action: End, weight: 1, least: short, most: 4 * time.Second},
+		},
+		Wire: {
+			{action: CutLink, weight: 2, least: blink, most: 8 * time.Second},
+			{action: RefuseLink, weight: 1, least: blink, most: 8 * time.Second},
+			{action: HalfOpenLink, weight: 1, least: blink, most: 8 * time.Second, long: true},
+			{action: SlowLink, weight: 1, least: blink, most: 8 * time.Second},
+			{action: TrickleLink, weight: 1, least: blink, most: 8 * time.Second},
+		},
+		Server: {
+			{action: Kill, weight: 1, least: 2 * short, most: 4 * time.Second},
+			{action: End, weight: 1, least: 2 * short, most: 4 * time.Second},
+		},
+		Node: {
+			{action: Kill, weight: 1, least: time.Second, most: long},
+			{action: End, weight: 1, least: time.Second, most: long},
+			{action: Pause, weight: 1, least: time.Second, most: long},
+		},
+		Anchor: {
+			{action: Pause, weight: 1, least: time.Second, most: long},
+		},
+	}
+}
