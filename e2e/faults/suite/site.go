@@ -206,20 +206,25 @@ func (s *site) load(ctx context.Context, cfg Config, log *history.Log) (*load.Lo
 	for i := range tenants {
 		tenant := load.Tenant{Name: tenantName(i), Keys: map[string]string{}, Agent: agentName}
 		for _, client := range load.Manners() {
-			key, err := s.key(ctx, tenant.Name, string(client))
+			key, err := s.key(ctx, tenant.Name, string(client), "commands:send,replies:read,devices:read,devices:write")
 			if err != nil {
 				return nil, err
 			}
 			tenant.Keys[string(client)] = key
 		}
+		operator, err := s.key(ctx, tenant.Name, "operator", "ops:read,ops:write")
+		if err != nil {
+			return nil, err
+		}
+		tenant.Operator = operator
 		plan.Tenants = append(plan.Tenants, tenant)
 	}
 	return load.Start(ctx, plan)
 }
 
-func (s *site) key(ctx context.Context, tenant, client string) (string, error) {
+func (s *site) key(ctx context.Context, tenant, client, scopes string) (string, error) {
 	printed, err := s.CLI(ctx, "keys", "create", "--database", "--tenant", tenant, "--client", client,
-		"--scope", "commands:send,replies:read,devices:read,devices:write", "--output", "json")
+		"--scope", scopes, "--output", "json")
 	if err != nil {
 		return "", err
 	}
