@@ -7,6 +7,7 @@ import { count, many, moment } from '../format.js'
 import { bindKeys } from '../keys.js'
 import { NAMES, apiFilter, fields, idOf, tabs } from '../letters.js'
 import { live } from '../live.js'
+import { marks } from '../marks.js'
 import { empty, executedTag, failed, notify, pageHead, reasonTag, skeleton, stateTag, tag } from '../parts.js'
 import { go, href } from '../route.js'
 import { Table } from '../table.js'
@@ -73,7 +74,7 @@ function columns(query) {
     { name: 'Client', sort: 'client', cell: (letter) => value(letter.client, { class: 'cut' }) },
     { name: 'Id', cell: (letter) => h('span', { class: 'cut mono' }, idOf(letter)) },
     { name: 'Error', class: 'grow', cell: (letter) => h('span', { class: 'cut dim' }, visible(letter.detail)) },
-    { name: 'State', class: 'tight', cell: (letter) => [stateTag(letter.state), letter.held && [' ', tag('held', 'bad')]] },
+    { name: 'State', class: 'tight', cell: (letter) => [stateTag(letter.state), letter.held && [' ', tag('held', 'bad')], marks(letter)] },
   ]
 }
 

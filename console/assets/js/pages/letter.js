@@ -4,6 +4,7 @@ import { idText, moment } from '../format.js'
 import { bindKeys } from '../keys.js'
 import { actOnOne, difference } from '../actions.js'
 import { live } from '../live.js'
+import { marksPanel } from '../marks.js'
 import { bytes, copyButton, executedTag, facts, failed, notify, pageHead, panel, reasonTag, skeleton, stateTag, tag } from '../parts.js'
 import { go, href } from '../route.js'
 import { strip, timeline } from '../timeline.js'
@@ -18,7 +19,10 @@ export function page(ctx) {
   const place = h('div', null, skeleton(10))
   fill(main, head.element, place)
   const path = `/v1/dead-letters/${encodeURIComponent(about)}`
-  let letter
+  let letter, shown
+  const moving = (found, redrive) => {
+    if (found.state === 'redriving' || found.state === 'redriven' && !ended(redrive)) setTimeout(() => view.refresh(), EVERY.moving)
+  }
   const load = async (s) => {
     const found = await ctx.api.get(path, { tenant: query.tenant }, s)
     const redrive = found.redriven_as ? await ctx.api.get(`/v1/commands/${found.redriven_as}/history`, { tenant: query.tenant }, s).catch(only404) : undefined
@@ -27,9 +31,13 @@ export function page(ctx) {
   const view = live(signal, EVERY.settled, load, ({ found, redrive }) => {
     head.updated()
     letter = found
-    fill(place, whole(ctx, found, redrive, act))
-    const moving = found.state === 'redriving' || found.state === 'redriven' && !ended(redrive)
-    if (moving) setTimeout(() => view.refresh(), EVERY.moving)
+    const now = JSON.stringify([found, redrive])
+    if (now === shown) return moving(found, redrive)
+    // Nothing is taken away from somebody who is writing a note; the next look shows the rest.
+    if (place.querySelector('textarea:not(:placeholder-shown):focus')) return
+    shown = now
+    fill(place, whole(ctx, found, redrive, act, () => view.refresh()))
+    moving(found, redrive)
   }, (error) => {
     head.stale()
     if (!error.temporary || !letter) fill(place, failed(error, () => view.refresh()))
@@ -51,7 +59,7 @@ function only404(error) {
 
 const ended = (redrive) => redrive?.command?.state === 'decided' || redrive?.letters.length > 0
 
-function whole(ctx, letter, redrive, act) {
+function whole(ctx, letter, redrive, act, again) {
   const acts = ctx.session.may('ops:write')
   const may = acts && letter.state === 'open'
   const { tenant } = ctx.route.query
@@ -69,6 +77,7 @@ function whole(ctx, letter, redrive, act) {
     panel('As the broker had it', more('Properties', letter.properties), more('Headers', letter.headers), more('Deaths', letter.deaths))),
   h('div', { class: 'stack' }, panel('What the client was told', told(letter)),
     panel('What happened', strip(letter.events), letter.events.length > 0 ? timeline(letter.events) : h('p', { class: 'dim' }, 'Nothing else is known of it.')),
+    marksPanel(ctx, letter, again),
     letter.related.length > 0 && panel('Letters of the same command', h('ul', null, letter.related.map((kin) => h('li', { class: 'row' },
       h('a', { href: href(`dead-letters/${kin.letter_id}`, { tenant }) }, moment(kin.died_at)), reasonTag(kin.reason), stateTag(kin.state), kin.redrive > 0 ? `redrive ${kin.redrive}` : 'the first'))))))
 }
