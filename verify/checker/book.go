@@ -30,6 +30,7 @@ type book struct {
 	letters  map[string][]history.Event
 	audits   map[string][]history.Event
 	strays   []history.Event // executions and outcomes of no command that was ever posted
+	unseen   map[history.Kind]bool
 	end      []history.Event // queues, bindings, services, listeners
 }
 
@@ -45,6 +46,7 @@ func newBook(events []history.Event) *book {
 		commands: map[name]*command{}, byTag: map[string]*command{}, byID: map[string]*command{}, owners: map[string]*command{},
 		numbers: map[string]int{},
 		letters: map[string][]history.Event{}, audits: map[string][]history.Event{},
+		unseen: map[history.Kind]bool{},
 	}
 	for _, e := range events {
 		if e.Kind == history.Post {
@@ -131,6 +133,8 @@ func (b *book) rest(e history.Event) {
 		}
 	case history.Audit:
 		b.audits[e.CommandID] = append(b.audits[e.CommandID], e)
+	case history.Unseen:
+		b.unseen[history.Kind(e.Name)] = true
 	case history.Queue, history.Binding, history.Service, history.GaveUp, history.Action:
 		b.end = append(b.end, e)
 	}

@@ -240,3 +240,16 @@ func TestABrokenHistoryIsComplainedOf(t *testing.T) {
 		})
 	}
 }
+
+// What a run could not look at it does not miss.
+func TestWhatWasNotLookedAtIsNotMissed(t *testing.T) {
+	t.Parallel()
+	events := drop(drop(good(), history.Letter, "3"), history.Audit, "3")
+	if found := checker.Check(events); len(found) != 2 {
+		t.Errorf("without letters and audit trail: %v", found)
+	}
+	events = append(events, history.Event{Kind: history.Unseen, Name: string(history.Letter)}, history.Event{Kind: history.Unseen, Name: string(history.Audit)})
+	for _, v := range checker.Check(events) {
+		t.Error(v)
+	}
+}

@@ -51,6 +51,8 @@ const (
 	Queue Kind = "queue"
 	// Binding is a client's binding that is left though no client is connected.
 	Binding Kind = "binding"
+	// Unseen says that the run could not look at all of a kind; Name is the kind.
+	Unseen Kind = "unseen"
 	// Service is one of ours after healing: Took until it was ready, Detail when it never was.
 	Service Kind = "service"
 )
@@ -116,6 +118,9 @@ type Log struct {
 	err    error
 }
 
+// InMemory starts a history that is kept in memory only.
+func InMemory() *Log { return &Log{} }
+
 // Create starts a history in a new file.
 func Create(path string) (*Log, error) {
 	file, err := os.Create(path)
@@ -134,7 +139,7 @@ func (l *Log) Add(e Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.events = append(l.events, e)
-	if err == nil {
+	if err == nil && l.lines != nil {
 		_, err = l.lines.Write(append(line, '\n'))
 	}
 	if l.err == nil {
@@ -153,6 +158,9 @@ func (l *Log) Events() []Event {
 func (l *Log) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.file == nil {
+		return l.err
+	}
 	if err := errors.Join(l.err, l.lines.Flush(), l.file.Close()); err != nil {
 		return fmt.Errorf("write the history: %w", err)
 	}

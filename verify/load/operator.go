@@ -78,7 +78,7 @@ func (o *operator) act(ctx context.Context) {
 		_, err = api.DiscardDeadLetter(ctx, letter.LetterID, action)
 	default:
 		var done cupline.Redriven
-		done, err = api.RedriveDeadLetter(ctx, letter.LetterID, action)
+		done, err = api.RedriveDeadLetter(ctx, letter.LetterID, cupline.Redrive{LetterAction: action})
 		e.Redrive, e.As = done.RedriveNumber, done.RedrivenAs
 	}
 	var problem *cupline.Problem

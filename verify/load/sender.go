@@ -34,6 +34,7 @@ type order struct {
 
 // sender posts the commands of one client from a seed.
 type sender struct {
+	prefix         string // of the ids
 	tenant, client string
 	apis           []*cupline.Client
 	devices        []target
@@ -112,7 +113,7 @@ func (s *sender) make() order {
 		rpc["params"] = params
 	}
 	if !o.oneWay {
-		id := fmt.Sprintf("%s-%s-%d", s.tenant, s.client, s.count)
+		id := fmt.Sprintf("%s%s-%s-%d", s.prefix, s.tenant, s.client, s.count)
 		rpc["id"] = id
 		quoted, _ := json.Marshal(id) // a string always can
 		o.id = string(quoted)

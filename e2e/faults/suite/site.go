@@ -103,7 +103,7 @@ func raise(ctx context.Context, folder string, nodes int) (*site, error) {
 // wire puts links between a service and the broker and database.
 func (s *site) wire(ctx context.Context, p *part) error {
 	env := map[string]string{"CUPLINE_DRAIN": drain, "RABBITMQ_MANAGEMENT_URL": s.Broker.ManagementURL(), failpoint.Folder: s.armed(p.name)}
-	for _, to := range s.needs() {
+	for _, to := range s.needs(p.program) {
 		address, err := url.Parse(to.address)
 		if err != nil {
 			return fmt.Errorf("wire %s: its address cannot be read", p.name)
@@ -137,8 +137,9 @@ func (s *site) wire(ctx context.Context, p *part) error {
 // need is something that services connect to.
 type need struct{ wire, variable, address string }
 
-func (s *site) needs() []need {
-	all := []need{{toDatabase, "DATABASE_URL", s.Database.URL()}}
+// needs of a program.
+func (s *site) needs(program string) []need {
+	all := []need{{toDatabase, "DATABASE_URL", s.DatabaseURL(program)}}
 	// The last one first: queues are led by the node at which they are declared, and the
 	// leader is to be killed too.
 	for _, name := range slices.Backward(slices.Sorted(maps.Keys(s.nodes))) {
@@ -172,7 +173,7 @@ func (s *site) targets() []schedule.Target {
 	for _, p := range s.parts {
 		all = append(all, schedule.Target{Name: p.name})
 		all = append(all, p.points()...)
-		for _, n := range s.needs() {
+		for _, n := range s.needs(p.program) {
 			if s.links[p.name+n.wire] != nil {
 				all = append(all, schedule.Target{Name: p.name + n.wire, Class: schedule.Wire})
 			}
