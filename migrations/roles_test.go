@@ -36,9 +36,13 @@ func filled(t *testing.T) *postgrestest.Database {
 			`insert into mailbox (tenant, client, command_id, redrive, device, method, lane, origin, reason, accepted_at, decided_at, size, response)
 				values ($1, 'web', gen_random_uuid(), 0, 'lamp-1', 'm', 'default', 'device', '', now(), now(), 2, '{}')`,
 			letter,
+			`insert into dead_letter_counts select tenant, 1, minute, group_id, executed, lane, state, n from dead_letter_changes where tenant = $1`,
 			`insert into desk_jobs (tenant, job_id, kind, state, filter, include_maybe, rate, total, actor, reason)
 				values ($1, '00000000-0000-0000-0000-000000000001', 'redrive', 'running', '{}', false, 1, 1, '', '')`,
 			`insert into desk_job_items (tenant, job_id, position, letter_id) values ($1, '00000000-0000-0000-0000-000000000001', 1, gen_random_uuid())`,
+			`insert into desk_marks (tenant, subject, is_group, changed_by) values ($1, gen_random_uuid(), false, '')`,
+			`insert into desk_notes (tenant, subject, note_id, actor, note) values ($1, gen_random_uuid(), gen_random_uuid(), '', '')`,
+			`insert into desk_settlements (tenant, command_id, actor, reason) values ($1, gen_random_uuid(), '', '')`,
 			entry,
 		} {
 			if _, err := pool.Exec(t.Context(), statement, tenant); err != nil {

@@ -47,8 +47,9 @@ func Start(ctx context.Context, folder string) (*Platform, error) {
 	return StartCluster(ctx, folder, 1)
 }
 
-// StartCluster is Start with a broker of that many nodes.
-func StartCluster(ctx context.Context, folder string, nodes int) (*Platform, error) {
+// StartCluster is Start with a broker of that many nodes, and with programs that are built with
+// further arguments for `go build`.
+func StartCluster(ctx context.Context, folder string, nodes int, build ...string) (*Platform, error) {
 	p := &Platform{
 		set:     services.Set{Programs: filepath.Join(folder, "bin"), Folder: folder},
 		running: map[string]*services.Service{}, ports: map[string][2]int{},
@@ -58,12 +59,12 @@ func StartCluster(ctx context.Context, folder string, nodes int) (*Platform, err
 		return p, err
 	}
 	var all sync.WaitGroup
-	var broker, database, build error
+	var broker, database, built error
 	all.Go(func() { broker = p.startBroker(ctx, nodes) })
 	all.Go(func() { p.Database, database = postgres.Start(ctx, postgres.Config{Base: folder, NoSync: true}) })
-	all.Go(func() { build = services.Build(ctx, root, p.set.Programs) })
+	all.Go(func() { built = services.Build(ctx, root, p.set.Programs, build...) })
 	all.Wait()
-	if err := errors.Join(broker, database, build); err != nil {
+	if err := errors.Join(broker, database, built); err != nil {
 		return p, err
 	}
 	p.set.Env = map[string]string{"AMQP_URL": p.Broker.URL(), "DATABASE_URL": p.Database.URL()}

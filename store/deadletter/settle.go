@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/cupline/cupline/chassis/failpoint"
 	"github.com/cupline/cupline/chassis/postgres"
 	"github.com/cupline/cupline/schema/topology"
 	"github.com/cupline/cupline/store"
@@ -114,6 +115,7 @@ func settle(ctx context.Context, conn *pgxpool.Conn, key ledger.Key, decide func
 	if err := settled.write(ctx, conn, key, resolution); err != nil {
 		return Settled{}, err
 	}
+	failpoint.Pass(failpoint.InSettle)
 	var rest pgx.Batch
 	if settled.disowned {
 		for i := range resolution.Audit {

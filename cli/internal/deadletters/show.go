@@ -53,6 +53,9 @@ func describe(w *strings.Builder, l *cupline.WholeLetter) {
 	if l.ChangedBy != "" {
 		field("changed", fmt.Sprintf("%s by %s: %s", console.Time(l.ChangedAt), l.ChangedBy, l.ChangedWhy))
 	}
+	if l.Held {
+		field("held", fmt.Sprintf("redrive %d died, too: redriving it once more takes --include-held", l.Redrive))
+	}
 	field("group", l.Group)
 	delivered := "; not delivered yet"
 	if l.DeliveredAt != nil {
@@ -72,6 +75,10 @@ func describe(w *strings.Builder, l *cupline.WholeLetter) {
 			pretty.Write(part.json)
 		}
 		fmt.Fprintf(w, "\n%s\n  %s\n", part.name, pretty.String())
+	}
+	if len(l.Changes) > 0 {
+		fmt.Fprint(w, "\nsent with other params\n")
+		changes(w, l.Changes)
 	}
 	fmt.Fprint(w, "\nevents\n")
 	Events(w, l.Events)

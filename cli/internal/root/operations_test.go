@@ -137,7 +137,7 @@ func TestJobs(t *testing.T) {
 			t.Errorf("posted %s to %s", body, r.URL)
 		}
 		if strings.Contains(string(body), `"dry_run":true`) {
-			_, _ = io.WriteString(w, `{"dry_run":true,"letters":4,"maybe":1,"older_than_a_day":2,"groups":[]}`)
+			_, _ = io.WriteString(w, `{"dry_run":true,"letters":4,"maybe":1,"held":3,"older_than_a_day":2,"groups":[]}`)
 			return
 		}
 		_, _ = io.WriteString(w, state("running", 4))
@@ -156,10 +156,10 @@ func TestJobs(t *testing.T) {
 	})
 	start := "dead-letters job start redrive --device lamp-1 --tenant acme"
 	for args, said := range map[string]string{
-		start + " --dry-run":                        "would redrive 4 letters; 1 may have been executed, 2 died more than a day ago",
+		start + " --dry-run":                        "would redrive 4 letters; 1 may have been executed, 3 are held, 2 died more than a day ago",
 		start + " --why back":                       "job j-1 (redrive) is running: 0 of 4 letters done, 0 redriven",
 		"dead-letters job pause j-1 --reason lunch": "is paused: 3 of 4",
-		"dead-letters job items j-1":                "skipped  device_gone: x",
+		"dead-letters job items j-1":                "skipped  -        device_gone: x",
 		start + " --why back --wait":                "is done: 4 of 4 letters done, 4 redriven",
 	} {
 		if e := execute(t.Context(), on(p), "", strings.Fields(args)...); e.code != exit.OK || !strings.Contains(e.out, said) {

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/cupline/cupline/chassis/failpoint"
+	"github.com/cupline/cupline/e2e/faults/clock"
 	"github.com/cupline/cupline/e2e/faults/link"
 	"github.com/cupline/cupline/e2e/faults/schedule"
 	"github.com/cupline/cupline/e2e/platform"
@@ -38,6 +40,7 @@ type site struct {
 	*platform.Platform
 	parts  []part
 	links  map[string]*link.Link
+	folder string
 	things *link.Link
 	nodes  map[string]*rabbitmq.Instance // of the broker
 }
@@ -54,9 +57,12 @@ func tenantName(i int) string { return fmt.Sprintf("tenant%d", i) }
 
 // raise starts broker, database and all processes. Lower it also after an error.
 func raise(ctx context.Context, folder string, nodes int) (*site, error) {
-	s := &site{links: map[string]*link.Link{}, nodes: map[string]*rabbitmq.Instance{}}
-	var err error
-	if s.Platform, err = platform.StartCluster(ctx, folder, nodes); err != nil {
+	s := &site{folder: folder, links: map[string]*link.Link{}, nodes: map[string]*rabbitmq.Instance{}}
+	overlay, err := clock.Overlay(ctx, folder)
+	if err != nil {
+		return s, err
+	}
+	if s.Platform, err = platform.StartCluster(ctx, folder, nodes, "-tags", "failpoints", "-overlay", overlay); err != nil {
 		return s, err
 	}
 	s.nodes[broker] = s.Broker
@@ -92,7 +98,7 @@ func raise(ctx context.Context, folder string, nodes int) (*site, error) {
 
 // wire puts links between a service and the broker and database.
 func (s *site) wire(ctx context.Context, p *part) error {
-	env := map[string]string{"CUPLINE_DRAIN": drain, "RABBITMQ_MANAGEMENT_URL": s.Broker.ManagementURL()}
+	env := map[string]string{"CUPLINE_DRAIN": drain, "RABBITMQ_MANAGEMENT_URL": s.Broker.ManagementURL(), failpoint.Folder: s.armed(p.name)}
 	for _, to := range s.needs(p.program) {
 		address, err := url.Parse(to.address)
 		if err != nil {
@@ -162,6 +168,7 @@ func (s *site) targets() []schedule.Target {
 	var all []schedule.Target
 	for _, p := range s.parts {
 		all = append(all, schedule.Target{Name: p.name})
+		all = append(all, p.points()...)
 		for _, n := range s.needs(p.program) {
 			if s.links[p.name+n.wire] != nil {
 				all = append(all, schedule.Target{Name: p.name + n.wire, Class: schedule.Wire})
