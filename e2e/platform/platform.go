@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/cupline/cupline/local/ports"
 	"github.com/cupline/cupline/local/postgres"
 	"github.com/cupline/cupline/local/process"
 	"github.com/cupline/cupline/local/rabbitmq"
@@ -32,6 +33,8 @@ type Platform struct {
 	Database *postgres.Instance
 
 	set services.Set
+	// logins is where the broker asks about devices: the internal port of the service named "api".
+	logins string
 
 	mu      sync.Mutex // guards the rest
 	running map[string]*services.Service
@@ -54,6 +57,12 @@ func StartCluster(ctx context.Context, folder string, nodes int) (*Platform, err
 	if err != nil {
 		return p, err
 	}
+	internal, err := ports.Choose(0)
+	if err != nil {
+		return p, err
+	}
+	p.ports[services.API] = [2]int{0, internal[0]}
+	p.logins = "http://" + ports.Address(internal[0]) + "/broker"
 	var all sync.WaitGroup
 	var broker, database, build error
 	all.Go(func() { broker = p.startBroker(ctx, nodes) })
@@ -106,10 +115,10 @@ func (p *Platform) Run(ctx context.Context, name, program string, env map[string
 // Launch is Run without the wait.
 func (p *Platform) Launch(name, program string, env map[string]string) (*services.Service, error) {
 	p.mu.Lock()
-	ports := p.ports[name]
+	remembered := p.ports[name]
 	p.mu.Unlock()
 	service, err := p.set.Start(services.Spec{
-		Name: name, Program: program, Env: env, Public: ports[0], Internal: ports[1],
+		Name: name, Program: program, Env: env, Public: remembered[0], Internal: remembered[1],
 	})
 	if err != nil {
 		return nil, err

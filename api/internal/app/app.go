@@ -18,6 +18,7 @@ import (
 	"github.com/cupline/cupline/store"
 	"github.com/cupline/cupline/store/audit"
 	"github.com/cupline/cupline/store/changes"
+	"github.com/cupline/cupline/store/credential"
 	"github.com/cupline/cupline/store/deadletter"
 	"github.com/cupline/cupline/store/identity"
 	"github.com/cupline/cupline/store/ledger"
@@ -45,20 +46,21 @@ type App struct {
 	internal *telemetry.Server
 	public   *httpapi.Server
 
-	pool      *postgres.Pool
-	clock     *postgres.Clock
-	registry  *registry.Store
-	cache     *registry.Cache
-	keys      *identity.Store
-	verifier  *identity.Verifier
-	arrivals  *mailbox.Arrivals
-	quota     *mailbox.Quota
-	link      *broker.Link
-	lanes     *lanes
-	publisher *broker.Publisher
-	letters   *deadletter.Store
-	desk      *ops.Desk
-	queues    *ops.Queues
+	pool        *postgres.Pool
+	clock       *postgres.Clock
+	registry    *registry.Store
+	cache       *registry.Cache
+	keys        *identity.Store
+	credentials *credential.Store
+	verifier    *identity.Verifier
+	arrivals    *mailbox.Arrivals
+	quota       *mailbox.Quota
+	link        *broker.Link
+	lanes       *lanes
+	publisher   *broker.Publisher
+	letters     *deadletter.Store
+	desk        *ops.Desk
+	queues      *ops.Queues
 }
 
 // New puts a process together; nothing is connected before Run.
@@ -69,7 +71,7 @@ func New(ctx context.Context, cfg Settings, log *zap.Logger, level zap.AtomicLev
 	})
 	a.group.Add("internal port", a.internal.Start, a.internal.Stop)
 	// Each part registers its teardown behind those that it needs.
-	for _, build := range []func(context.Context) error{a.database, a.broker, a.serve} {
+	for _, build := range []func(context.Context) error{a.database, a.broker, a.devices, a.serve} {
 		if err := build(ctx); err != nil {
 			return nil, err
 		}
@@ -154,7 +156,7 @@ func (a *App) serve(context.Context) error {
 			Registry: finder{a.cache}, Publisher: publisher{a.publisher}, Quota: a.quota, Clock: a.clock,
 			Observer: metrics, PublishTimeout: a.cfg.PublishTimeout,
 		}),
-		Registry: a.registry, Keys: a.keys, Ledger: ledger.NewReader(a.pool), Mailbox: mailbox.New(a.pool, mailbox.Limits{}),
+		Registry: a.registry, Keys: a.keys, Credentials: a.credentials, Ledger: ledger.NewReader(a.pool), Mailbox: mailbox.New(a.pool, mailbox.Limits{}),
 		Arrivals: a.arrivals, Trail: audit.New(a.pool), Letters: a.letters, Desk: a.desk, Queues: a.queues,
 		Origins: a.cfg.Origins, Polls: a.cfg.LongPolls, AccessLog: a.cfg.AccessLog,
 		Metrics: metrics, Log: a.log, Failed: a.group.Fail,

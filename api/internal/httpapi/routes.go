@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -37,7 +38,7 @@ func stored(serve handler) handler {
 
 // routes lists all of them; schema/openapi.yaml has the same ones.
 func routes() []route {
-	return append([]route{
+	return slices.Concat([]route{
 		{http.MethodPost, "/v1/devices/:device/commands", auth.CommandsSend, (*Server).sendCommands},
 		{http.MethodGet, "/v1/commands", auth.RepliesRead, stored((*Server).findCommands)},
 		{http.MethodGet, "/v1/commands/:command_id", auth.RepliesRead, stored((*Server).getCommand)},
@@ -55,7 +56,7 @@ func routes() []route {
 		{http.MethodGet, "/v1/keys", auth.TenantsAdmin, stored((*Server).listKeys)},
 		{http.MethodPost, "/v1/keys", auth.TenantsAdmin, stored((*Server).createKey)},
 		{http.MethodDelete, "/v1/keys/:key", auth.TenantsAdmin, stored((*Server).revokeKey)},
-	}, operatorRoutes()...)
+	}, deviceRoutes(), operatorRoutes())
 }
 
 // guarded lets in whoever has the scope.

@@ -18,6 +18,7 @@ import (
 	"github.com/cupline/cupline/api/internal/intake"
 	"github.com/cupline/cupline/api/internal/ops"
 	"github.com/cupline/cupline/store/audit"
+	"github.com/cupline/cupline/store/credential"
 	"github.com/cupline/cupline/store/deadletter"
 	"github.com/cupline/cupline/store/identity"
 	"github.com/cupline/cupline/store/ledger"
@@ -33,15 +34,16 @@ type Config struct {
 	Acceptor Acceptor
 	Clock    intake.Clock
 
-	Registry *registry.Store
-	Keys     *identity.Store
-	Ledger   *ledger.Reader
-	Mailbox  *mailbox.Store
-	Arrivals *mailbox.Arrivals
-	Trail    *audit.Trail
-	Letters  *deadletter.Store
-	Desk     *ops.Desk
-	Queues   *ops.Queues
+	Registry    *registry.Store
+	Keys        *identity.Store
+	Credentials *credential.Store
+	Ledger      *ledger.Reader
+	Mailbox     *mailbox.Store
+	Arrivals    *mailbox.Arrivals
+	Trail       *audit.Trail
+	Letters     *deadletter.Store
+	Desk        *ops.Desk
+	Queues      *ops.Queues
 
 	// Origins of web pages that may call the API (CORS); none by default.
 	Origins []string

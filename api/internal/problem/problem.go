@@ -25,6 +25,8 @@ const (
 	UnknownLane          Code = "unknown_lane"
 	UnknownKey           Code = "unknown_key"
 	UnknownCommand       Code = "unknown_command"
+	UnknownCredential    Code = "unknown_credential"
+	TooManyCredentials   Code = "too_many_credentials"
 	MethodNotAllowed     Code = "method_not_allowed"
 	InUse                Code = "in_use"
 	TooLarge             Code = "too_large"

@@ -61,6 +61,9 @@ func (s *stage) specs() []services.Spec {
 // startServices starts all of them at once and waits until each is ready.
 func (s *stage) startServices(ctx context.Context) error {
 	remembered := s.recallPorts()
+	if s.apiInternal != 0 {
+		remembered[services.API] = servicePorts{Public: remembered[services.API].Public, Internal: s.apiInternal}
+	}
 	for _, spec := range s.specs() {
 		spec.Public, spec.Internal = remembered[spec.Name].Public, remembered[spec.Name].Internal
 		started, err := s.set.Start(spec)
