@@ -49,6 +49,8 @@ type Tenant struct {
 	Keys map[string]string
 	// Agent names a device that a real agent plays; none when empty.
 	Agent string
+	// Operator is the key of one who redrives dead letters (ops:read, ops:write); none when empty.
+	Operator string
 }
 
 // Manners are the clients of each tenant; each is named for its manner.
@@ -62,6 +64,7 @@ type Load struct {
 	made      made
 	senders   []*sender
 	receivers []*receiver
+	operators []*operator
 
 	stopSending   context.CancelFunc
 	stopReceiving context.CancelFunc
@@ -94,6 +97,9 @@ func Start(ctx context.Context, cfg Config) (*Load, error) {
 	}
 	for _, s := range l.senders {
 		l.sending.Go(func() { s.run(sending) })
+	}
+	for _, o := range l.operators {
+		l.sending.Go(func() { o.run(sending) })
 	}
 	return l, nil
 }
@@ -133,6 +139,24 @@ func (l *Load) prepare(ctx context.Context, nth int, tenant Tenant) error {
 			random: rand.New(rand.NewPCG(l.cfg.Seed, stream+1)), news: l.tell, calm: l.calm,
 		})
 	}
+	return l.employ(nth, tenant)
+}
+
+// employ makes a tenant's operator.
+func (l *Load) employ(nth int, tenant Tenant) error {
+	if tenant.Operator == "" {
+		return nil
+	}
+	stream := uint64(nth*100 + 99) //nolint:gosec // small numbers
+	o := &operator{tenant: tenant.Name, log: l.cfg.Log, random: rand.New(rand.NewPCG(l.cfg.Seed, stream))}
+	for _, api := range l.cfg.APIs {
+		c, err := cupline.New(cupline.Config{URL: api, Key: tenant.Operator})
+		if err != nil {
+			return err
+		}
+		o.apis = append(o.apis, c)
+	}
+	l.operators = append(l.operators, o)
 	return nil
 }
 
@@ -282,6 +306,11 @@ func (l *Load) Stop() error {
 	l.receiving.Wait()
 	for _, r := range l.receivers {
 		for _, c := range r.pushers {
+			c.CloseIdle()
+		}
+	}
+	for _, o := range l.operators {
+		for _, c := range o.apis {
 			c.CloseIdle()
 		}
 	}

@@ -21,6 +21,9 @@ type Report struct {
 	Posts    map[string]int `json:"posts"`
 	Outcomes map[string]int `json:"outcomes"`
 	Faults   map[string]int `json:"faults"`
+	// Actions of operators by kind and answer; Redrives are commands that they sent again, by jobs too.
+	Actions  map[string]int `json:"actions,omitempty"`
+	Redrives int            `json:"redrives,omitempty"`
 	// Commands are those accepted, each id once; Executions what devices started.
 	Commands   int `json:"commands"`
 	Executions int `json:"executions"`
@@ -42,7 +45,7 @@ type journey struct{ sent, came time.Time }
 // Of a history.
 func Of(events []history.Event) Report {
 	r := Report{
-		Posts: map[string]int{}, Outcomes: map[string]int{}, Faults: map[string]int{}, During: map[string]time.Duration{},
+		Posts: map[string]int{}, Outcomes: map[string]int{}, Faults: map[string]int{}, Actions: map[string]int{}, During: map[string]time.Duration{},
 		Violations: append([]checker.Violation{}, checker.Check(events)...),
 	}
 	seen, journeys := map[string]bool{}, map[string]*journey{}
@@ -70,6 +73,12 @@ func Of(events []history.Event) Report {
 			r.Outcomes[word]++
 			if j := journeys[nameOf(e)]; j != nil && j.came.IsZero() && e.Client == "online" {
 				j.came = e.At
+			}
+		case history.Action:
+			r.Actions[e.Name+" "+e.Answer]++
+		case history.Letter:
+			if e.As != "" {
+				r.Redrives++
 			}
 		case history.Execution:
 			r.Executions++
@@ -118,6 +127,9 @@ func (r Report) String() string {
 		fmt.Fprintf(&b, "  faults:   %s\n", Counts(r.Faults))
 	}
 	fmt.Fprintf(&b, "  posts:    %s\n  outcomes: %s; %d copies\n", Counts(r.Posts), Counts(r.Outcomes), r.Copies)
+	if len(r.Actions) > 0 {
+		fmt.Fprintf(&b, "  redrives: %d; operators: %s\n", r.Redrives, Counts(r.Actions))
+	}
 	fmt.Fprintf(&b, "  longest to an outcome, client online: %s", r.Longest.Round(time.Millisecond))
 	if r.Ready > 0 {
 		fmt.Fprintf(&b, "; ready after healing: %s", r.Ready.Round(time.Millisecond))

@@ -43,8 +43,10 @@ type App struct {
 	metrics  *telemetry.Registry
 	group    *lifecycle.Group
 	internal *telemetry.Server
-	public   *httpapi.Server
-	console  *console.Handler
+	// certificates shows when those that are loaded end.
+	certificates *telemetry.Certificates
+	public       *httpapi.Server
+	console      *console.Handler
 
 	pool      *postgres.Pool
 	clock     *postgres.Clock
@@ -57,6 +59,7 @@ type App struct {
 	link      *broker.Link
 	lanes     *lanes
 	publisher *broker.Publisher
+	intake    *intake.Intake
 	letters   *deadletter.Store
 	desk      *ops.Desk
 	queues    *ops.Queues
@@ -69,6 +72,10 @@ func New(ctx context.Context, cfg Settings, log *zap.Logger, level zap.AtomicLev
 	a.internal = telemetry.NewServer(telemetry.ServerConfig{
 		Addr: cfg.InternalAddr, Profiles: cfg.Profiles, Registry: a.metrics, Level: level, Log: log, Failed: a.group.Fail,
 	})
+	var err error
+	if a.certificates, err = telemetry.NewCertificates(a.metrics); err != nil {
+		return nil, fmt.Errorf("register the certificates' metrics: %w", err)
+	}
 	a.group.Add("internal port", a.internal.Start, a.internal.Stop)
 	// Each part registers its teardown behind those that it needs.
 	for _, build := range []func(context.Context) error{a.database, a.broker, a.serve} {
@@ -153,6 +160,10 @@ func (a *App) serve(context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.intake = intake.New(intake.Config{
+		Registry: finder{a.cache}, Publisher: publisher{a.publisher}, Quota: a.quota, Clock: a.clock,
+		Observer: metrics, PublishTimeout: a.cfg.PublishTimeout,
+	})
 	if err := a.operations(metrics); err != nil {
 		return err
 	}
@@ -160,14 +171,10 @@ func (a *App) serve(context.Context) error {
 		return err
 	}
 	a.public = httpapi.New(httpapi.Config{
-		Addr: a.cfg.Listen, Verifier: a.verifier, Clock: a.clock,
-		Acceptor: intake.New(intake.Config{
-			Registry: finder{a.cache}, Publisher: publisher{a.publisher}, Quota: a.quota, Clock: a.clock,
-			Observer: metrics, PublishTimeout: a.cfg.PublishTimeout,
-		}),
+		Addr: a.cfg.Listen, Verifier: a.verifier, Clock: a.clock, Acceptor: a.intake,
 		Registry: a.registry, Keys: a.keys, Ledger: ledger.NewReader(a.pool), Mailbox: mailbox.New(a.pool, mailbox.Limits{}),
 		Arrivals: a.arrivals, Trail: audit.New(a.pool), Letters: a.letters, Desk: a.desk, Queues: a.queues,
-		Clients: a.clients, Console: a.console,
+		LoopGuard: a.cfg.LoopGuard, Clients: a.clients, Console: a.console,
 		Origins: a.cfg.Origins, Polls: a.cfg.LongPolls, AccessLog: a.cfg.AccessLog,
 		Metrics: metrics, Log: a.log, Failed: a.group.Fail,
 	})

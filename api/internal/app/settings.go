@@ -29,6 +29,8 @@ type Settings struct {
 	PublishWindow  int           `env:"CUPLINE_PUBLISH_WINDOW" default:"1024" doc:"commands sent to the broker and not yet confirmed; past it requests wait; 1 to 65536"`
 	LongPolls      int           `env:"CUPLINE_LONG_POLLS" default:"10000" doc:"long polls of mailboxes held at once; past it they get 503; 1 to 1000000"`
 
+	LoopGuard int `env:"CUPLINE_LOOP_GUARD" default:"3" doc:"a dead letter is held, and redriven only with include_held, once this many redrives have died; 1 to 1000"`
+
 	DatabaseConnections int32 `env:"CUPLINE_DATABASE_CONNECTIONS" default:"16" doc:"connections to Postgres besides the one that listens; 2 to 100"`
 
 	AccessLog bool          `env:"CUPLINE_ACCESS_LOG" default:"false" doc:"a log line for each request"`
@@ -49,6 +51,9 @@ func (s *Settings) Check() error {
 	}
 	if s.LongPolls < 1 || s.LongPolls > 1_000_000 {
 		wrong("CUPLINE_LONG_POLLS is %d: must be 1 to 1000000", s.LongPolls)
+	}
+	if s.LoopGuard < 1 || s.LoopGuard > 1000 {
+		wrong("CUPLINE_LOOP_GUARD is %d: must be 1 to 1000", s.LoopGuard)
 	}
 	if s.DatabaseConnections < 2 || s.DatabaseConnections > 100 {
 		wrong("CUPLINE_DATABASE_CONNECTIONS is %d: must be 2 to 100", s.DatabaseConnections)

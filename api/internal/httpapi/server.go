@@ -42,8 +42,10 @@ type Config struct {
 	Trail    *audit.Trail
 	Letters  *deadletter.Store
 	Desk     *ops.Desk
-	Queues   *ops.Queues
-	Clients  *ops.Clients
+	// LoopGuard is how many redrives of a letter's command may have died before the letter is held.
+	LoopGuard int
+	Queues    *ops.Queues
+	Clients   *ops.Clients
 	// Console is served below console.Prefix; none when nil.
 	Console http.Handler
 

@@ -35,7 +35,7 @@ export function ask({ title, body, confirm = 'OK', danger = false, act }) {
     })
     document.body.append(dialog)
     dialog.showModal()
-    form.querySelector('input:not([type=checkbox]), textarea, select')?.focus()
+    (form.elements.reason ?? form.querySelector('input:not([type=checkbox]), textarea, select'))?.focus()
   })
 }
 

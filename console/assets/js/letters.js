@@ -9,7 +9,7 @@ import { href } from './route.js'
 /** The API's filters, as they stand in the address of a view, in the order of the form. */
 export const NAMES = ['group', 'reason', 'device', 'method', 'client', 'text', 'executed', 'lane', 'device_type', 'id', 'command_id', 'from', 'before', 'tenant']
 
-const EXECUTED = [['', 'any'], ['no', 'not executed'], ['maybe', 'maybe executed']]
+const EXECUTED = [['', 'any'], ['no', 'not run'], ['maybe', 'maybe run']]
 const STATES = [['open', 'open'], ['any', 'any'], ['redriving', 'redriving'], ['redriven', 'redriven'], ['discarded', 'discarded']]
 const REASONS = ['expired', 'device_offline', 'no_answer', 'worker_lost', 'bad_answer', 'undeliverable', 'duplicate_id', 'discarded', 'device_busy', 'unrecordable']
 
@@ -21,7 +21,7 @@ export function fields(session, { states = true } = {}) {
     { name: 'reason', label: 'Reason', options: [['', 'any'], ...REASONS.map((reason) => [reason, reason])] },
     { name: 'device', label: 'Device' }, { name: 'method', label: 'Method' },
     { name: 'text', label: 'Text in payload or error', wide: true },
-    { name: 'client', label: 'Client', more: true }, { name: 'executed', label: 'Executed?', options: EXECUTED, more: true },
+    { name: 'client', label: 'Client', more: true }, { name: 'executed', label: 'Run?', options: EXECUTED, more: true },
     { name: 'lane', label: 'Lane', more: true }, { name: 'device_type', label: 'Device type', more: true },
     { name: 'id', label: 'Client\'s id', more: true }, { name: 'command_id', label: 'Command id', more: true },
     { name: 'from', label: 'From', more: true, placeholder: '2026-03-01T12:00:00Z' }, { name: 'before', label: 'Before', more: true, placeholder: '2026-03-01T13:00:00Z' },
@@ -95,7 +95,7 @@ export async function actOnAll(ctx, kind, query) {
 
 /** What a job would meet. */
 function dryRun(kind, { letters, maybe, older_than_a_day: old, groups }) {
-  return h('div', { class: 'skeletonless', role: 'status' },
+  return h('div', { class: 'dry', role: 'status' },
     h('p', null, h('strong', null, many(letters, 'letter')), ' would be ', kind === 'redrive' ? 'redriven' : 'discarded', '; ',
       h('strong', { class: maybe > 0 ? 'bad' : '' }, count(maybe)), ' may have been executed, ', h('strong', null, count(old)), ' died more than a day ago.'),
     groups.length > 0 && h('ul', null, groups.slice(0, 5).map((group) => h('li', { class: 'row' }, h('strong', null, `${count(group.count)} ×`),

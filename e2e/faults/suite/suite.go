@@ -19,8 +19,9 @@ import (
 )
 
 const (
-	// raiseLimit bounds the start of everything, healLimit and drainLimit what follows.
-	raiseLimit = 3 * time.Minute
+	// raiseLimit bounds the start of everything, the first build of all that services are made of
+	// included; healLimit and drainLimit what follows.
+	raiseLimit = 8 * time.Minute
 	healLimit  = 60 * time.Second
 	drainLimit = 90 * time.Second
 	lowerLimit = time.Minute

@@ -66,12 +66,12 @@ function columns(query) {
   return [
     { name: 'Died', class: 'tight', sort: 'died_at', cell: (letter) => h('a', { href: href(`dead-letters/${letter.letter_id}`, { tenant: query.tenant, back: location.search.slice(1) }) }, moment(letter.died_at)) },
     { name: 'Reason', class: 'tight', sort: 'reason', cell: (letter) => reasonTag(letter.reason) },
-    { name: 'Executed', class: 'tight', cell: (letter) => executedTag(letter.executed) },
+    { name: 'Run?', class: 'tight', cell: (letter) => executedTag(letter.executed) },
     { name: 'Device', sort: 'device', cell: (letter) => value(letter.device, { class: 'cut' }) },
     { name: 'Method', sort: 'method', cell: (letter) => value(letter.method, { class: 'cut' }) },
     { name: 'Client', sort: 'client', cell: (letter) => value(letter.client, { class: 'cut' }) },
     { name: 'Id', cell: (letter) => h('span', { class: 'cut mono' }, idOf(letter)) },
-    { name: 'Error', cell: (letter) => h('span', { class: 'cut dim' }, visible(letter.detail)) },
+    { name: 'Error', class: 'grow', cell: (letter) => h('span', { class: 'cut dim' }, visible(letter.detail)) },
     { name: 'State', class: 'tight', cell: (letter) => stateTag(letter.state) },
   ]
 }

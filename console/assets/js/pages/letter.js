@@ -54,25 +54,28 @@ const ended = (redrive) => redrive?.command?.state === 'decided' || redrive?.let
 function whole(ctx, letter, redrive, act) {
   const may = ctx.session.may('ops:write') && letter.state === 'open'
   const { tenant } = ctx.route.query
-  return h('div', { class: 'columns' },
+  return h('div', { class: 'split' }, h('div', { class: 'stack' },
     panel(h('h2', null, value(letter.method), ' on ', value(letter.device)),
       h('p', { class: 'row' }, stateTag(letter.state), reasonTag(letter.reason), executedTag(letter.executed)),
       letter.detail && h('p', null, value(letter.detail)),
       may && h('div', { class: 'row' }, h('button', { type: 'button', class: 'primary', on: { click: () => act('redrive') } }, 'Redrive'),
         h('button', { type: 'button', class: 'danger', on: { click: () => act('discard') } }, 'Discard')),
-      changed(letter, redrive, tenant),
-      facts(['died', moment(letter.died_at)], ['device', h('a', { href: href(`devices/${letter.device}`) }, value(letter.device))], ['device type', letter.device_type],
-        ['client', letter.client], ['id', letter.id === null ? h('span', { class: 'dim' }, 'none: one-way') : h('span', { class: 'mono' }, value(idText(letter.id)))],
-        ['command', letter.command_id && h('a', { class: 'mono', href: href(`commands/${letter.command_id}`, { tenant }) }, letter.command_id)], ['lane', letter.lane],
-        ['redrive', letter.redrive > 0 ? `number ${letter.redrive}` : ''], ['letter', h('span', { class: 'mono' }, letter.letter_id)])),
-    panel('What the client was told', told(letter)),
-    panel('What happened', strip(letter.events), letter.events.length > 0 ? timeline(letter.events) : h('p', { class: 'dim' }, 'Nothing else is known of it.')),
+      changed(letter, redrive, tenant), about(letter, tenant)),
     panel(h('h2', null, 'Payload', letter.payload_encoding === 'hex' ? ', in hexadecimal digits: it is no JSON' : ''),
       bytes(letter.payload, { encoding: letter.payload_encoding, name: 'payload' }),
       h('div', { class: 'row' }, copyButton(letter.payload_encoding === 'hex' ? letter.payload : JSON.stringify(letter.payload)))),
-    panel('As the broker had it', more('Properties', letter.properties), more('Headers', letter.headers), more('Deaths', letter.deaths)),
+    panel('As the broker had it', more('Properties', letter.properties), more('Headers', letter.headers), more('Deaths', letter.deaths))),
+  h('div', { class: 'stack' }, panel('What the client was told', told(letter)),
+    panel('What happened', strip(letter.events), letter.events.length > 0 ? timeline(letter.events) : h('p', { class: 'dim' }, 'Nothing else is known of it.')),
     letter.related.length > 0 && panel('Letters of the same command', h('ul', null, letter.related.map((kin) => h('li', { class: 'row' },
-      h('a', { href: href(`dead-letters/${kin.letter_id}`, { tenant }) }, moment(kin.died_at)), reasonTag(kin.reason), stateTag(kin.state), kin.redrive > 0 ? `redrive ${kin.redrive}` : 'the first')))))
+      h('a', { href: href(`dead-letters/${kin.letter_id}`, { tenant }) }, moment(kin.died_at)), reasonTag(kin.reason), stateTag(kin.state), kin.redrive > 0 ? `redrive ${kin.redrive}` : 'the first'))))))
+}
+
+function about(letter, tenant) {
+  return facts(['died', moment(letter.died_at)], ['device', h('a', { href: href(`devices/${letter.device}`) }, value(letter.device))], ['device type', letter.device_type],
+    ['client', letter.client], ['id', letter.id === null ? h('span', { class: 'dim' }, 'none: one-way') : h('span', { class: 'mono' }, value(idText(letter.id)))],
+    ['command', letter.command_id && h('a', { class: 'mono', href: href(`commands/${letter.command_id}`, { tenant }) }, letter.command_id)], ['lane', letter.lane],
+    ['redrive', letter.redrive > 0 ? `number ${letter.redrive}` : ''], ['letter', h('span', { class: 'mono' }, letter.letter_id)])
 }
 
 function more(name, content) {
