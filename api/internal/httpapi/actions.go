@@ -53,7 +53,7 @@ func (a *action) act(who auth.Principal) (deadletter.Act, error) {
 	if len(a.Actor) > maxActor {
 		return deadletter.Act{}, problem.New(problem.InvalidRequest, "at most %d bytes", maxActor).At("actor")
 	}
-	actor := "key " + who.KeyID
+	actor := who.Actor()
 	if a.Actor != "" {
 		actor = a.Actor + " (" + actor + ")"
 	}
