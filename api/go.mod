@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	github.com/cupline/cupline/chassis v0.0.0
+	github.com/cupline/cupline/console v0.0.0
 	github.com/cupline/cupline/migrations v0.0.0
 	github.com/cupline/cupline/schema v0.0.0
 	github.com/cupline/cupline/store v0.0.0
@@ -19,11 +20,12 @@ require (
 	golang.org/x/text v0.42.0
 )
 
+require github.com/kr/pretty v0.3.1 // indirect
+
 require (
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
-	github.com/go-openapi/jsonpointer v0.22.5 // indirect
-	github.com/go-openapi/swag/jsonname v0.25.5 // indirect
+	github.com/go-openapi/jsonpointer v1.0.0 // indirect
 	github.com/jackc/pgpassfile v1.0.0 // indirect
 	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect
 	github.com/jackc/pgx/v5 v5.12.0 // indirect
@@ -53,6 +55,7 @@ require (
 
 replace (
 	github.com/cupline/cupline/chassis => ../chassis
+	github.com/cupline/cupline/console => ../console
 	github.com/cupline/cupline/migrations => ../migrations
 	github.com/cupline/cupline/schema => ../schema
 	github.com/cupline/cupline/store => ../store

@@ -27,24 +27,29 @@ type Program[S any] struct {
 	Log func(S) telemetry.LogConfig
 	// Serve runs the service until ctx ends, by SIGINT or SIGTERM, and has stopped when it returns.
 	Serve func(ctx context.Context, cfg S, log *zap.Logger, level zap.AtomicLevel) error
+	// Metrics lists the metrics of a service with these settings; it connects to nothing.
+	Metrics func(ctx context.Context, cfg S) ([]telemetry.Metric, error)
 }
 
 // Run parses the arguments, loads the settings and serves. --settings writes their list
-// to out and ends; logs gets log and help. The error says what to do about the command
-// line or the settings, or is Serve's.
+// to out and ends, --metrics that of the metrics; logs gets log and help. The error says
+// what to do about the command line or the settings, or is Serve's.
 func (p Program[S]) Run(args, environ []string, out, logs io.Writer) error {
-	list, environ, err := p.parse(args, environ, logs)
+	asked, environ, err := p.parse(args, environ, logs)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return nil
 	case err != nil:
 		return err
-	case list:
+	case asked.settings:
 		return p.list(out)
 	}
 	var cfg S
 	if err := settings.Load(&cfg, environ); err != nil {
 		return err
+	}
+	if asked.metrics {
+		return p.listMetrics(cfg, out)
 	}
 	log, level, err := telemetry.NewLog(logs, p.Log(cfg))
 	if err != nil {
@@ -55,8 +60,11 @@ func (p Program[S]) Run(args, environ []string, out, logs io.Writer) error {
 	return p.Serve(ctx, cfg, log, level)
 }
 
+// lists are what is to be listed instead of serving.
+type lists struct{ settings, metrics bool }
+
 // parse adds to the environment what the flags say: settings.Load takes the last of a name.
-func (p Program[S]) parse(args, environ []string, logs io.Writer) (list bool, _ []string, _ error) {
+func (p Program[S]) parse(args, environ []string, logs io.Writer) (asked lists, _ []string, _ error) {
 	flags := flag.NewFlagSet(p.Name, flag.ContinueOnError)
 	flags.SetOutput(logs)
 	for name, variable := range p.Flags {
@@ -65,14 +73,23 @@ func (p Program[S]) parse(args, environ []string, logs io.Writer) (list bool, _ 
 			return nil
 		})
 	}
-	flags.BoolVar(&list, "settings", false, "list the settings, and end")
+	flags.BoolVar(&asked.settings, "settings", false, "list the settings, and end")
+	flags.BoolVar(&asked.metrics, "metrics", false, "list the metrics, and end; the settings must be there, and nothing is connected")
 	if err := flags.Parse(args); err != nil {
-		return false, nil, err
+		return lists{}, nil, err
 	}
 	if flags.NArg() > 0 {
-		return false, nil, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+		return lists{}, nil, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
-	return list, environ, nil
+	return asked, environ, nil
+}
+
+func (p Program[S]) listMetrics(cfg S, out io.Writer) error {
+	all, err := p.Metrics(context.Background(), cfg)
+	if err != nil {
+		return err
+	}
+	return telemetry.WriteReference(out, all)
 }
 
 func (p Program[S]) list(out io.Writer) error {

@@ -8,9 +8,9 @@ import (
 )
 
 // NewRegistry makes a registry with the collectors of the Go runtime and the process.
-func NewRegistry() *prometheus.Registry {
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(
+func NewRegistry() *Registry {
+	registry := &Registry{Registry: prometheus.NewRegistry()}
+	registry.Registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)

@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.uber.org/zap"
 )
@@ -27,7 +26,7 @@ type ServerConfig struct {
 	// Addr is host:port; port 0 picks a free one. It is for operators and probes, not for
 	// the world: it asks for no credentials.
 	Addr     string
-	Registry *prometheus.Registry
+	Registry *Registry
 	// Level is what /loglevel shows (GET) and changes (PUT {"level":"debug"}).
 	Level zap.AtomicLevel
 	Log   *zap.Logger

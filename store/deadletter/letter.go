@@ -63,6 +63,10 @@ type Letter struct {
 	// it was never redriven.
 	RedrivenAs    uuid.UUID
 	RedriveNumber int
+	// Edited is the request that the redrive sent, where its params were edited; nil for Payload. Only Get fills it.
+	Edited []byte
+	// Lasts is how long its redrive may wait and then run; zero while it was never redriven. Only Get fills it.
+	Lasts time.Duration
 	// JobID of the job that acted on it; uuid.Nil for an operator's own hand.
 	JobID uuid.UUID
 	// Changed, ChangedBy and ChangedWhy tell of the last change of State; zero while there was none.

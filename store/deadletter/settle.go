@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/cupline/cupline/chassis/failpoint"
 	"github.com/cupline/cupline/chassis/postgres"
 	"github.com/cupline/cupline/store"
 	"github.com/cupline/cupline/store/audit"
@@ -111,6 +112,7 @@ func settle(ctx context.Context, conn *pgxpool.Conn, key ledger.Key, decide func
 	if err := settled.write(ctx, conn, key, resolution); err != nil {
 		return Settled{}, err
 	}
+	failpoint.Pass(failpoint.InSettle)
 	var rest pgx.Batch
 	if !settled.Again {
 		audit.Queue(&rest, resolution.Audit...)

@@ -3,6 +3,7 @@ package deadletter
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -124,11 +125,17 @@ func (s *Store) Park(ctx context.Context, letter Letter, entries ...audit.Entry)
 // Get returns one letter whole, or ErrNotFound.
 func (s *Store) Get(ctx context.Context, tenant string, letterID uuid.UUID) (Letter, error) {
 	var l Letter
-	row := s.pool.QueryRow(ctx, `select `+summaryColumns+`, payload, properties, headers, deaths, outcome
+	row := s.pool.QueryRow(ctx, `select `+summaryColumns+`, payload, properties, headers, deaths, outcome, edited, plan
 		from dead_letters where tenant = $1 and letter_id = $2`, tenant, [16]byte(letterID))
-	err := l.scan(row, &l.Payload, &l.Properties, &l.Headers, &l.Deaths, &l.Outcome)
+	var plan []byte
+	err := l.scan(row, &l.Payload, &l.Properties, &l.Headers, &l.Deaths, &l.Outcome, &l.Edited, &plan)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Letter{}, ErrNotFound
+	}
+	if err == nil && plan != nil {
+		var p Plan
+		err = json.Unmarshal(plan, &p)
+		l.Lasts = p.Lasts()
 	}
 	return l, store.Fault("read a dead letter", err)
 }

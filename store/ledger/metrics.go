@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/cupline/cupline/chassis/telemetry"
 )
 
 // Metrics of a Writer.
@@ -17,14 +19,8 @@ type Metrics struct {
 // cupline_ledger_refused_total, and registers them; a nil registerer leaves them unregistered.
 func NewMetrics(registerer prometheus.Registerer) *Metrics {
 	m := &Metrics{
-		size: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "cupline_ledger_batch_size", Help: "Operations in one transaction.",
-			Buckets: prometheus.ExponentialBuckets(1, 2, 9),
-		}),
-		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "cupline_ledger_batch_seconds", Help: "From sending a batch to its commit, connecting included.",
-			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14),
-		}),
+		size:    prometheus.NewHistogram(telemetry.Sizes("cupline_ledger_batch_size", "Operations in one transaction.")),
+		seconds: prometheus.NewHistogram(telemetry.Seconds("cupline_ledger_batch_seconds", "From sending a batch to its commit, connecting included.")),
 		refused: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "cupline_ledger_refused_total", Help: "Rows that the database refused for their data.",
 		}),

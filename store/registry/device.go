@@ -51,6 +51,21 @@ func (s *Store) Devices(ctx context.Context, tenant, after string, limit int) ([
 		`select `+deviceColumns+` from devices where tenant = $1 and device > $2 order by device limit $3`, tenant, after, page(limit))
 }
 
+// DeviceFilter chooses devices; all that is set must hold.
+type DeviceFilter struct {
+	Type string
+	// Text stands somewhere in the device's id or its labels, in any case of letters.
+	Text string
+}
+
+// FindDevices is Devices for those that the filter chooses. It reads all of the tenant's devices for a text that is rare.
+func (s *Store) FindDevices(ctx context.Context, tenant string, f DeviceFilter, after string, limit int) ([]device.Device, error) {
+	return list(ctx, s, "find devices", scanDevice, `select `+deviceColumns+` from devices where tenant = $1 and device > $2
+		and ($3 = '' or type = $3) and ($4 = '' or strpos(lower(device), lower($4)) > 0
+			or strpos(lower(convert_from(coalesce(labels, ''), 'UTF8')), lower($4)) > 0)
+		order by device limit $5`, tenant, after, f.Type, f.Text, page(limit))
+}
+
 func scanDevice(row pgx.Row) (d device.Device, err error) {
 	var labels []byte
 	if err := row.Scan(&d.Tenant, &d.ID, &d.Type, (*[]byte)(&d.Address), &labels); err != nil {

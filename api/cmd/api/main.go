@@ -33,5 +33,12 @@ func run(args, environ []string, out, logs io.Writer) error {
 			}
 			return api.Run(ctx)
 		},
+		Metrics: func(ctx context.Context, cfg app.Settings) ([]telemetry.Metric, error) {
+			api, err := app.New(ctx, cfg, zap.NewNop(), zap.NewAtomicLevel())
+			if err != nil {
+				return nil, err
+			}
+			return api.Reference()
+		},
 	}.Run(args, environ, out, logs)
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"github.com/cupline/cupline/api/internal/httpapi"
@@ -15,6 +14,7 @@ import (
 	"github.com/cupline/cupline/chassis/lifecycle"
 	"github.com/cupline/cupline/chassis/postgres"
 	"github.com/cupline/cupline/chassis/telemetry"
+	"github.com/cupline/cupline/console"
 	"github.com/cupline/cupline/store"
 	"github.com/cupline/cupline/store/audit"
 	"github.com/cupline/cupline/store/changes"
@@ -41,10 +41,13 @@ const applicationName = "cupline-api"
 type App struct {
 	cfg      Settings
 	log      *zap.Logger
-	metrics  *prometheus.Registry
+	metrics  *telemetry.Registry
 	group    *lifecycle.Group
 	internal *telemetry.Server
-	public   *httpapi.Server
+	// certificates shows when those that are loaded end.
+	certificates *telemetry.Certificates
+	public       *httpapi.Server
+	console      *console.Handler
 
 	pool        *postgres.Pool
 	clock       *postgres.Clock
@@ -58,9 +61,11 @@ type App struct {
 	link        *broker.Link
 	lanes       *lanes
 	publisher   *broker.Publisher
+	intake      *intake.Intake
 	letters     *deadletter.Store
 	desk        *ops.Desk
 	queues      *ops.Queues
+	clients     *ops.Clients
 }
 
 // New puts a process together; nothing is connected before Run.
@@ -69,6 +74,10 @@ func New(ctx context.Context, cfg Settings, log *zap.Logger, level zap.AtomicLev
 	a.internal = telemetry.NewServer(telemetry.ServerConfig{
 		Addr: cfg.InternalAddr, Profiles: cfg.Profiles, Registry: a.metrics, Level: level, Log: log, Failed: a.group.Fail,
 	})
+	var err error
+	if a.certificates, err = telemetry.NewCertificates(a.metrics); err != nil {
+		return nil, fmt.Errorf("register the certificates' metrics: %w", err)
+	}
 	a.group.Add("internal port", a.internal.Start, a.internal.Stop)
 	// Each part registers its teardown behind those that it needs.
 	for _, build := range []func(context.Context) error{a.database, a.broker, a.devices, a.serve} {
@@ -82,6 +91,9 @@ func New(ctx context.Context, cfg Settings, log *zap.Logger, level zap.AtomicLev
 // Run serves until ctx ends, and then stops in order: not ready, no further requests, those
 // under way finished, the link, the database, telemetry.
 func (a *App) Run(ctx context.Context) error { return a.group.Run(ctx) }
+
+// Reference lists the metrics of this process.
+func (a *App) Reference() ([]telemetry.Metric, error) { return a.metrics.Reference() }
 
 // Addr is host:port of the API once Run has started it; empty before.
 func (a *App) Addr() string { return a.public.Addr() }
@@ -98,6 +110,9 @@ func (a *App) database(ctx context.Context) error {
 		return fmt.Errorf("open the database: %w", err)
 	}
 	a.pool = pool
+	if err := postgres.NewMetrics(a.metrics, map[string]*postgres.Pool{"shared": pool}); err != nil {
+		return fmt.Errorf("register the pool's metrics: %w", err)
+	}
 	a.clock = postgres.NewClock(pool, a.log)
 	a.registry = registry.New(pool)
 	a.cache = registry.NewCache(a.registry, registry.CacheConfig{LoadTimeout: lookLimit, OnLanes: func() { a.lanes.changed() }})
@@ -147,17 +162,21 @@ func (a *App) serve(context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := a.operations(); err != nil {
+	a.intake = intake.New(intake.Config{
+		Registry: finder{a.cache}, Publisher: publisher{a.publisher}, Quota: a.quota, Clock: a.clock,
+		Observer: metrics, PublishTimeout: a.cfg.PublishTimeout,
+	})
+	if err := a.operations(metrics); err != nil {
+		return err
+	}
+	if a.console, err = console.New(console.Config{PushURL: a.cfg.PushURL}); err != nil {
 		return err
 	}
 	a.public = httpapi.New(httpapi.Config{
-		Addr: a.cfg.Listen, Verifier: a.verifier, Clock: a.clock,
-		Acceptor: intake.New(intake.Config{
-			Registry: finder{a.cache}, Publisher: publisher{a.publisher}, Quota: a.quota, Clock: a.clock,
-			Observer: metrics, PublishTimeout: a.cfg.PublishTimeout,
-		}),
+		Addr: a.cfg.Listen, Verifier: a.verifier, Clock: a.clock, Acceptor: a.intake,
 		Registry: a.registry, Keys: a.keys, Credentials: a.credentials, Ledger: ledger.NewReader(a.pool), Mailbox: mailbox.New(a.pool, mailbox.Limits{}),
 		Arrivals: a.arrivals, Trail: audit.New(a.pool), Letters: a.letters, Desk: a.desk, Queues: a.queues,
+		LoopGuard: a.cfg.LoopGuard, Clients: a.clients, Console: a.console,
 		Origins: a.cfg.Origins, Polls: a.cfg.LongPolls, AccessLog: a.cfg.AccessLog,
 		Metrics: metrics, Log: a.log, Failed: a.group.Fail,
 	})

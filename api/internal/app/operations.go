@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/cupline/cupline/api/internal/httpapi"
 	"github.com/cupline/cupline/api/internal/ops"
 	"github.com/cupline/cupline/chassis/broker"
 	"github.com/cupline/cupline/store/deadletter"
@@ -14,15 +15,17 @@ import (
 const inspectLimit = 2 * time.Second
 
 // operations makes what the operators' desk needs.
-func (a *App) operations() error {
+func (a *App) operations(metrics *httpapi.Metrics) error {
 	var err error
 	a.queues, err = ops.NewQueues(a.cfg.ManagementURL.Reveal(), a.cfg.AMQPURL.Reveal(), a.cache.Lanes, a.inspect)
 	if err != nil {
 		return err
 	}
+	a.clients = ops.NewClients(a.queues)
 	a.letters = deadletter.New(a.pool)
 	a.desk = ops.New(ops.Config{
-		Letters: a.letters, Registry: finder{a.cache}, Publisher: publisher{a.publisher}, Clock: a.clock, Ready: a.link.Ready, Log: a.log,
+		Letters: a.letters, Registry: finder{a.cache}, Policies: a.intake, Publisher: publisher{a.publisher}, Clock: a.clock,
+		Ready: a.link.Ready, Redriven: metrics.Redriven, Guard: a.cfg.LoopGuard, Log: a.log,
 	})
 	resumer := ops.NewResumer(a.desk)
 	runner := ops.NewRunner(a.desk, a.letters)
@@ -32,7 +35,7 @@ func (a *App) operations() error {
 	})
 	a.group.Add("redrives", resumer.Start, resumer.Stop)
 	a.group.Add("jobs", runner.Start, runner.Stop)
-	return nil
+	return a.survey()
 }
 
 // inspect asks a queue itself.

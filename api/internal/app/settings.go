@@ -23,9 +23,13 @@ type Settings struct {
 	Profiles     bool     `env:"CUPLINE_PROFILES" default:"false" doc:"Go's profiles at /debug/pprof/ of the internal port, for who may reach it"`
 	Origins      []string `env:"CUPLINE_CORS_ORIGINS" doc:"origins of web pages that may call the API, such as https://shop.example, comma separated; none when empty"`
 
+	PushURL string `env:"CUPLINE_CONSOLE_PUSH_URL" doc:"the pusher's address as the operators' browsers reach it, such as wss://push.example, for the console; the API's own address when empty"`
+
 	PublishTimeout time.Duration `env:"CUPLINE_PUBLISH_TIMEOUT" default:"5s" doc:"how long the broker's confirm of a command is awaited, before 504 (in doubt); 100ms to 20s"`
 	PublishWindow  int           `env:"CUPLINE_PUBLISH_WINDOW" default:"1024" doc:"commands sent to the broker and not yet confirmed; past it requests wait; 1 to 65536"`
 	LongPolls      int           `env:"CUPLINE_LONG_POLLS" default:"10000" doc:"long polls of mailboxes held at once; past it they get 503; 1 to 1000000"`
+
+	LoopGuard int `env:"CUPLINE_LOOP_GUARD" default:"3" doc:"a dead letter is held, and redriven only with include_held, once this many redrives have died; 1 to 1000"`
 
 	DatabaseConnections int32 `env:"CUPLINE_DATABASE_CONNECTIONS" default:"16" doc:"connections to Postgres besides the one that listens; 2 to 100"`
 
@@ -50,11 +54,20 @@ func (s *Settings) Check() error {
 	if s.LongPolls < 1 || s.LongPolls > 1_000_000 {
 		wrong("CUPLINE_LONG_POLLS is %d: must be 1 to 1000000", s.LongPolls)
 	}
+	if s.LoopGuard < 1 || s.LoopGuard > 1000 {
+		wrong("CUPLINE_LOOP_GUARD is %d: must be 1 to 1000", s.LoopGuard)
+	}
 	if s.DatabaseConnections < 2 || s.DatabaseConnections > 100 {
 		wrong("CUPLINE_DATABASE_CONNECTIONS is %d: must be 2 to 100", s.DatabaseConnections)
 	}
 	if s.Drain < 0 || s.Drain > 5*time.Minute {
 		wrong("CUPLINE_DRAIN is %s: must be 0s to 5m", s.Drain)
+	}
+	if s.PushURL != "" {
+		u, err := url.Parse(s.PushURL)
+		if err != nil || u.Scheme != "ws" && u.Scheme != "wss" || u.Host == "" || u.Scheme+"://"+u.Host != s.PushURL {
+			wrong("CUPLINE_CONSOLE_PUSH_URL is %q: must be ws:// or wss:// with a host, and no path", s.PushURL)
+		}
 	}
 	for _, origin := range s.Origins {
 		u, err := url.Parse(origin)

@@ -40,6 +40,7 @@ func (s *Server) readMailbox(c echo.Context, who auth.Principal) error {
 	if err != nil {
 		return err
 	}
+	s.cfg.Metrics.fetched.Add(float64(len(items)))
 	b := append(make([]byte, 0, 4096), `{"outcomes":[`...)
 	for i := range items {
 		if i > 0 {
@@ -142,6 +143,7 @@ func (s *Server) ackMailbox(c echo.Context, who auth.Principal) error {
 	if err := s.cfg.Mailbox.Ack(c.Request().Context(), marks); err != nil {
 		return err
 	}
+	s.cfg.Metrics.acked.Add(float64(len(marks)))
 	return c.NoContent(http.StatusNoContent)
 }
 

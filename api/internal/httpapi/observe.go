@@ -31,12 +31,16 @@ type Metrics struct {
 	inDoubt  *prometheus.CounterVec
 	underWay prometheus.Gauge
 	polls    prometheus.Gauge
+	fetched  prometheus.Counter
+	acked    prometheus.Counter
+	redriven *prometheus.CounterVec
 }
 
 // NewMetrics makes and registers cupline_api_request_seconds (route, method, status),
 // cupline_commands_accepted_total (tenant, lane), cupline_commands_refused_total (tenant,
 // code; a batch refused as a whole counts once), cupline_commands_in_doubt_total (tenant),
-// cupline_api_requests_under_way and cupline_api_long_polls.
+// cupline_api_requests_under_way, cupline_api_long_polls, cupline_mailbox_fetched_total,
+// cupline_mailbox_acked_total and cupline_commands_redriven_total (tenant, lane).
 func NewMetrics(registerer prometheus.Registerer) (*Metrics, error) {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
@@ -48,9 +52,14 @@ func NewMetrics(registerer prometheus.Registerer) (*Metrics, error) {
 		inDoubt:  counter("cupline_commands_in_doubt_total", "Commands sent to the broker and never confirmed.", "tenant"),
 		underWay: prometheus.NewGauge(prometheus.GaugeOpts{Name: "cupline_api_requests_under_way", Help: "Requests not answered yet, long polls included."}),
 		polls:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "cupline_api_long_polls", Help: "Long polls of mailboxes that wait."}),
+		fetched:  prometheus.NewCounter(prometheus.CounterOpts{Name: "cupline_mailbox_fetched_total", Help: "Outcomes read from mailboxes over HTTP, each time that they were read."}),
+		acked:    prometheus.NewCounter(prometheus.CounterOpts{Name: "cupline_mailbox_acked_total", Help: "Outcomes in mailboxes acked over HTTP, each time that it was said."}),
+		redriven: counter("cupline_commands_redriven_total", "Redrives of dead letters, noted once the broker had confirmed them.", "tenant", "lane"),
 	}
 	var problems []error
-	for _, c := range []prometheus.Collector{m.requests, m.accepted, m.refused, m.inDoubt, m.underWay, m.polls} {
+	for _, c := range []prometheus.Collector{
+		m.requests, m.accepted, m.refused, m.inDoubt, m.underWay, m.polls, m.fetched, m.acked, m.redriven,
+	} {
 		problems = append(problems, registerer.Register(c))
 	}
 	return m, errors.Join(problems...)
@@ -58,6 +67,9 @@ func NewMetrics(registerer prometheus.Registerer) (*Metrics, error) {
 
 // Accepted counts a command.
 func (m *Metrics) Accepted(tenant, lane string) { m.accepted.WithLabelValues(tenant, lane).Inc() }
+
+// Redriven counts a redrive, a new command that no client has posted.
+func (m *Metrics) Redriven(tenant, lane string) { m.redriven.WithLabelValues(tenant, lane).Inc() }
 
 // NotAccepted counts a command, or a batch refused as a whole.
 func (m *Metrics) NotAccepted(tenant string, code problem.Code) {

@@ -60,6 +60,13 @@ var kinds = map[problem.Code]kind{
 	problem.JobState:        {http.StatusConflict, "The job's state does not allow it", 0},
 	problem.MayHaveExecuted: {http.StatusConflict, "The device may have executed it", 0},
 	problem.DeviceGone:      {http.StatusConflict, "The device is gone", 0},
+	problem.LetterHeld:      {http.StatusConflict, "It has died again and again", 0},
+	problem.UnknownGroup:    {http.StatusNotFound, "No such group of dead letters", 0},
+	problem.Assigned:        {http.StatusConflict, "Somebody else looks after it", 0},
+	problem.PauseState:      {http.StatusConflict, "It is already so", 0},
+	problem.UnknownDrain:    {http.StatusNotFound, "No such drain", 0},
+	problem.DrainState:      {http.StatusConflict, "The drain's state does not allow it", 0},
+	problem.CommandState:    {http.StatusConflict, "The command's state does not allow it", 0},
 	problem.NotRedrivable:   {http.StatusUnprocessableEntity, "There is no command to send again", 0},
 }
 

@@ -20,7 +20,13 @@ func (s *Server) listDevices(c echo.Context, who auth.Principal) error {
 	if err != nil {
 		return err
 	}
-	devices, err := s.cfg.Registry.Devices(c.Request().Context(), who.Tenant, after, limit)
+	filter := registry.DeviceFilter{Type: c.QueryParam("type"), Text: c.QueryParam("text")}
+	for name, value := range map[string]string{"type": filter.Type, "text": filter.Text} {
+		if !storable(value) {
+			return problem.New(problem.InvalidParameter, "must be UTF-8 without NUL").At(name)
+		}
+	}
+	devices, err := s.cfg.Registry.FindDevices(c.Request().Context(), who.Tenant, filter, after, limit)
 	if err != nil {
 		return err
 	}

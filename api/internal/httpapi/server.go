@@ -17,6 +17,7 @@ import (
 	"github.com/cupline/cupline/api/internal/auth"
 	"github.com/cupline/cupline/api/internal/intake"
 	"github.com/cupline/cupline/api/internal/ops"
+	"github.com/cupline/cupline/console"
 	"github.com/cupline/cupline/store/audit"
 	"github.com/cupline/cupline/store/credential"
 	"github.com/cupline/cupline/store/deadletter"
@@ -43,7 +44,12 @@ type Config struct {
 	Trail       *audit.Trail
 	Letters     *deadletter.Store
 	Desk        *ops.Desk
-	Queues      *ops.Queues
+	// LoopGuard is how many redrives of a letter's command may have died before the letter is held.
+	LoopGuard int
+	Queues    *ops.Queues
+	Clients   *ops.Clients
+	// Console is served below console.Prefix; none when nil.
+	Console http.Handler
 
 	// Origins of web pages that may call the API (CORS); none by default.
 	Origins []string
@@ -126,6 +132,11 @@ func New(cfg Config) *Server {
 	}
 	for _, r := range routes() {
 		s.echo.Add(r.method, r.path, s.guarded(r))
+	}
+	if cfg.Console != nil {
+		for _, path := range []string{console.Prefix, console.Prefix + "/*"} {
+			s.echo.Match([]string{http.MethodGet, http.MethodHead}, path, echo.WrapHandler(cfg.Console))
+		}
 	}
 	s.http = &http.Server{
 		Handler: s.echo, MaxHeaderBytes: maxHeaderBytes, ErrorLog: zap.NewStdLog(cfg.Log),

@@ -77,7 +77,7 @@ func (d *Desk) Resume(ctx context.Context) error {
 				d.cfg.Log.Warn("a redrive is not confirmed yet", append(fields(r), zap.Error(err))...)
 				continue
 			}
-			if err := d.cfg.Letters.Confirm(ctx, r); err != nil {
+			if err := d.confirm(ctx, r); err != nil {
 				return err
 			}
 			d.cfg.Log.Info("a redrive was finished", fields(r)...)

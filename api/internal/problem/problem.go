@@ -51,6 +51,13 @@ const (
 	NotRedrivable   Code = "not_redrivable"
 	UnknownJob      Code = "unknown_job"
 	JobState        Code = "job_state"
+	LetterHeld      Code = "letter_held"
+	UnknownGroup    Code = "unknown_group"
+	Assigned        Code = "assigned"
+	PauseState      Code = "pause_state"
+	UnknownDrain    Code = "unknown_drain"
+	DrainState      Code = "drain_state"
+	CommandState    Code = "command_state"
 )
 
 // None stands in Offset and Index where nothing is to be said of them.

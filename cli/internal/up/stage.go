@@ -44,6 +44,7 @@ type stage struct {
 	running     []running // in the order of their start
 
 	access access
+	logins migrations.Services
 }
 
 // running is a service with its name.
@@ -181,7 +182,18 @@ func (s *stage) migrate(ctx context.Context) error {
 	for _, name := range applied {
 		s.progress.line("migrated: %s", name)
 	}
-	return nil
+	return s.admitServices(ctx)
+}
+
+// admitServices gives each service a user of its own. A database that is not ours has no users made in it.
+func (s *stage) admitServices(ctx context.Context) (err error) {
+	if s.database == nil {
+		s.logins = migrations.Services{API: s.access.Database, Dispatcher: s.access.Database, Pusher: s.access.Database}
+		s.progress.line("all services log in to %s as its own user", externalDatabase)
+		return nil
+	}
+	s.logins, err = migrations.AdmitServices(ctx, s.access.Database)
+	return err
 }
 
 // prepareBroker makes the broker's queues, and a user for each service.

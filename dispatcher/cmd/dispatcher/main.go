@@ -39,5 +39,12 @@ func run(args, environ []string, out, logs io.Writer) error {
 			}
 			return dispatcher.Run(ctx)
 		},
+		Metrics: func(ctx context.Context, cfg app.Settings) ([]telemetry.Metric, error) {
+			dispatcher, err := app.New(ctx, cfg, zap.NewNop(), zap.NewAtomicLevel())
+			if err != nil {
+				return nil, err
+			}
+			return dispatcher.Reference()
+		},
 	}.Run(args, environ, out, logs)
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"github.com/cupline/cupline/chassis/broker"
@@ -27,9 +26,11 @@ const teardown = 15 * time.Second
 type App struct {
 	cfg      Settings
 	log      *zap.Logger
-	registry *prometheus.Registry
+	registry *telemetry.Registry
 	group    *lifecycle.Group
 	server   *telemetry.Server
+	// certificates shows when those that are loaded end.
+	certificates *telemetry.Certificates
 
 	ledgerPool *postgres.Pool
 	pool       *postgres.Pool
@@ -52,6 +53,10 @@ func New(ctx context.Context, cfg Settings, log *zap.Logger, level zap.AtomicLev
 	a.server = telemetry.NewServer(telemetry.ServerConfig{
 		Addr: cfg.InternalAddr, Profiles: cfg.Profiles, Registry: a.registry, Level: level, Log: log, Failed: a.group.Fail,
 	})
+	var err error
+	if a.certificates, err = telemetry.NewCertificates(a.registry); err != nil {
+		return nil, fmt.Errorf("register the certificates' metrics: %w", err)
+	}
 	a.group.Add("internal port", a.server.Start, a.server.Stop)
 	// Each part registers its teardown behind those that it needs.
 	for _, build := range []func(context.Context) error{a.database, a.broker, a.record, a.work} {
@@ -72,6 +77,9 @@ func New(ctx context.Context, cfg Settings, log *zap.Logger, level zap.AtomicLev
 // Run serves until ctx ends, and then stops in order: not ready, nothing taken any more,
 // what has started finished, the rest handed back, links, database, telemetry.
 func (a *App) Run(ctx context.Context) error { return a.group.Run(ctx) }
+
+// Reference lists the metrics of this process.
+func (a *App) Reference() ([]telemetry.Metric, error) { return a.registry.Reference() }
 
 // Addr is host:port of the internal port, once Run has started it; empty before.
 func (a *App) Addr() string { return a.server.Addr() }
@@ -107,6 +115,9 @@ func (a *App) database(ctx context.Context) error {
 	}
 	if a.ledgerPool, err = open("cupline-dispatcher-ledger", int32(a.cfg.LedgerConnections)); err != nil {
 		return err
+	}
+	if err := postgres.NewMetrics(a.registry, map[string]*postgres.Pool{"shared": a.pool, "ledger": a.ledgerPool}); err != nil {
+		return fmt.Errorf("register the pools' metrics: %w", err)
 	}
 	a.clock = postgres.NewClock(a.pool, a.log)
 	a.cache = registry.NewCache(registry.New(a.pool), registry.CacheConfig{})

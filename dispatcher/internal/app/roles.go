@@ -28,11 +28,11 @@ func (a *App) record(context.Context) error {
 	}
 	letters := feed.NewLetters(a.consuming, feed.LettersConfig{
 		Prefetch: a.cfg.RecorderPrefetch,
-		Recorder: recorder.New(deadletter.New(a.pool), a.clock, a.log, metrics),
+		Recorder: recorder.New(deadletter.New(a.pool), a.clock, a.log, metrics, a.feeds.Ended),
 		Sender:   a.sender, Log: a.log, Metrics: a.feeds,
 	})
 	a.addFeed("dead letters", nil, letters.Stop)
-	return nil
+	return a.survey()
 }
 
 // work builds an engine and a feed for each lane, if this process has that role. The

@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/cupline/cupline/chassis/failpoint"
 	"github.com/cupline/cupline/schema/envelope"
 	"github.com/cupline/cupline/schema/outcome"
 )
@@ -27,6 +28,7 @@ func (e *Engine) claim(ctx context.Context, r *run) (Verdict, time.Time, error) 
 		}
 		switch step {
 		case stepStart:
+			failpoint.Pass(failpoint.AfterClaim)
 			verdict, err := e.execute(ctx, r, row.Started)
 			return verdict, time.Time{}, err
 		case stepHold:
@@ -67,7 +69,11 @@ func (e *Engine) refused(r *run, err error) (Verdict, error) {
 func settle(c *Command, step step, row *Row) Verdict {
 	switch step {
 	case stepTell:
-		return Verdict{Outcome: c.Outcome(row.Decided)}
+		verdict := Verdict{Outcome: c.Outcome(row.Decided)}
+		if row.CommandID != c.ID {
+			verdict.Ending = c.Ended(EndRepeated, row.Decided.At)
+		}
+		return verdict
 	case stepDuplicate:
 		return Verdict{Letter: &envelope.Verdict{
 			Reason:         outcome.DuplicateID,
@@ -78,7 +84,7 @@ func settle(c *Command, step step, row *Row) Verdict {
 		// Without a claim token: the recorder looks by itself whether that worker is gone.
 		return Verdict{Letter: &envelope.Verdict{Reason: outcome.WorkerLost}}
 	}
-	return Verdict{} // forget: the first copy answers
+	return Verdict{Ending: Ending{Word: EndRepeated, Trace: c.Trace}} // forget: the first copy answers
 }
 
 // bury is the verdict of a run that ended without the device's answer.

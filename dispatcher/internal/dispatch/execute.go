@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/cupline/cupline/chassis/failpoint"
 	"github.com/cupline/cupline/schema/envelope"
 	"github.com/cupline/cupline/schema/jsonrpc"
 	"github.com/cupline/cupline/schema/outcome"
@@ -32,6 +33,7 @@ func (e *Engine) execute(ctx context.Context, r *run, started time.Time) (Verdic
 		e.cfg.Metrics.failures.WithLabelValues(c.Driver, string(failure.Reason)).Inc()
 		return r.bury(failure.Reason, failure.Detail), nil
 	}
+	failpoint.Pass(failpoint.AfterAnswer)
 	return e.decide(ctx, r, answer)
 }
 
@@ -42,8 +44,9 @@ func (e *Engine) call(ctx context.Context, r *run, started time.Time) (jsonrpc.R
 	left := e.countdown(started, c.Timeout)
 	ctx, cancel := context.WithTimeout(ctx, left())
 	defer cancel()
-	e.cfg.Metrics.executing.Inc()
-	defer e.cfg.Metrics.executing.Dec()
+	executing := e.cfg.Metrics.executing.WithLabelValues(c.Lane)
+	executing.Inc()
+	defer executing.Dec()
 	began := time.Now()
 	answer, err := r.driver.Execute(ctx, &Call{
 		Target:    r.target,
@@ -52,7 +55,7 @@ func (e *Engine) call(ctx context.Context, r *run, started time.Time) (jsonrpc.R
 		Left:      left,
 		MaxAnswer: e.cfg.MaxAnswer,
 	})
-	e.cfg.Metrics.execution.WithLabelValues(c.Driver).Observe(time.Since(began).Seconds())
+	e.cfg.Metrics.executed(c, time.Since(began), answer, err)
 	return answer, err
 }
 
@@ -84,9 +87,10 @@ func (e *Engine) decide(ctx context.Context, r *run, answer jsonrpc.Response) (V
 	if err != nil {
 		return r.bury(outcome.BadAnswer, err.Error()), nil
 	}
+	word := answered(c, answer)
 	if c.Unledgered {
 		decided := Decided{At: e.cfg.Clock.Now(), Origin: envelope.OriginDevice, Body: body}
-		return Verdict{Outcome: c.Outcome(&decided)}, nil
+		return Verdict{Outcome: c.Outcome(&decided), Ending: c.Ended(word, decided.At)}, nil
 	}
 	row, err := e.ask(ctx, "decide", func() (Row, error) {
 		row, err := e.cfg.Ledger.Decide(ctx, c, r.token, body)
@@ -98,7 +102,22 @@ func (e *Engine) decide(ctx context.Context, r *run, answer jsonrpc.Response) (V
 	if err != nil {
 		return e.refused(r, err)
 	}
-	return settle(c, judge(c, r.token, &row, e.cfg.Clock.Now()), &row), nil
+	verdict := settle(c, judge(c, r.token, &row, e.cfg.Clock.Now()), &row)
+	if ours := row.CommandID == c.ID && row.Token == r.token; ours && row.Decided != nil && row.Decided.Origin == envelope.OriginDevice {
+		verdict.Ending = c.Ended(word, row.Decided.At)
+	}
+	return verdict, nil
+}
+
+// answered is the word for an ending by the device's answer.
+func answered(c *Command, answer jsonrpc.Response) string {
+	switch {
+	case c.OneWay():
+		return EndOneWay
+	case answer.Failed:
+		return EndError
+	}
+	return EndResult
 }
 
 // errStillOpen keeps a ledger that did not do what it said from losing an answer.

@@ -7,13 +7,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/cupline/cupline/chassis/telemetry"
+	"github.com/cupline/cupline/schema/jsonrpc"
 )
 
 // Metrics of an Engine. No label ever holds the name of a tenant, client or device.
 type Metrics struct {
 	queueWait *prometheus.HistogramVec
 	execution *prometheus.HistogramVec
-	executing prometheus.Gauge
+	executing *prometheus.GaugeVec
 	held      prometheus.Gauge
 	conflicts *prometheus.CounterVec
 	failures  *prometheus.CounterVec
@@ -25,9 +26,9 @@ func NewMetrics(registerer prometheus.Registerer) (*Metrics, error) {
 		queueWait: prometheus.NewHistogramVec(telemetry.Seconds("cupline_queue_wait_seconds",
 			"Time from a command's acceptance to its claim, in database time."), []string{"lane"}),
 		execution: prometheus.NewHistogramVec(telemetry.Seconds("cupline_execution_seconds",
-			"Time from handing a command to its driver to the device's answer, or to the failure."), []string{"driver"}),
-		executing: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "cupline_executing", Help: "Commands with their drivers now."}),
+			"Time from handing a command to its driver to the device's answer, or to the failure."), []string{"lane", "driver", "outcome"}),
+		executing: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "cupline_executing", Help: "Commands with their drivers now."}, []string{"lane"}),
 		held: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "cupline_held", Help: "Commands that wait, without a slot, for another worker's end."}),
 		conflicts: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -43,5 +44,14 @@ func NewMetrics(registerer prometheus.Registerer) (*Metrics, error) {
 }
 
 func (m *Metrics) waited(c *Command, started time.Time) {
-	m.queueWait.WithLabelValues(c.Lane).Observe(max(started.Sub(c.Accepted), 0).Seconds())
+	telemetry.Observe(m.queueWait.WithLabelValues(c.Lane), max(started.Sub(c.Accepted), 0), c.Trace.Parent)
+}
+
+// executed notes one call of a driver.
+func (m *Metrics) executed(c *Command, took time.Duration, answer jsonrpc.Response, err error) {
+	word := answered(c, answer)
+	if err != nil {
+		word = string(failureOf(err).Reason)
+	}
+	telemetry.Observe(m.execution.WithLabelValues(c.Lane, c.Driver, word), took, c.Trace.Parent)
 }

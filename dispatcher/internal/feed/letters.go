@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/cupline/cupline/chassis/broker"
+	"github.com/cupline/cupline/chassis/failpoint"
 	"github.com/cupline/cupline/dispatcher/internal/dispatch"
 	"github.com/cupline/cupline/schema/envelope"
 	"github.com/cupline/cupline/schema/message"
@@ -69,6 +70,8 @@ func (l *Letters) handle(ctx context.Context, d *broker.Delivery) {
 // settle has one letter settled, publishes and acknowledges. Whatever ends it half-way is
 // made up for at the next delivery.
 func (l *Letters) settle(ctx context.Context, d *broker.Delivery) {
+	l.cfg.Metrics.letters.Inc()
+	defer l.cfg.Metrics.letters.Dec()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	stop := context.AfterFunc(l.crew.waiting, func() { cancel(errStopping) })
@@ -78,6 +81,7 @@ func (l *Letters) settle(ctx context.Context, d *broker.Delivery) {
 		d.Requeue()
 		return
 	}
+	failpoint.Pass(failpoint.AfterOutcome)
 	if told != nil {
 		err = l.cfg.Sender.send(l.crew.all, told.Message())
 	}
@@ -90,5 +94,6 @@ func (l *Letters) settle(ctx context.Context, d *broker.Delivery) {
 	case told != nil:
 		l.cfg.Metrics.settled(RecorderLane, dispatch.Verdict{Outcome: told})
 	}
+	failpoint.Pass(failpoint.BeforeAck)
 	d.Ack()
 }

@@ -76,6 +76,7 @@ func NewWork(link *broker.Link, cfg WorkConfig) *Work {
 	}
 	w.consumer = broker.NewConsumer(link, consume)
 	w.overflow = newOverflow(link, consume, cfg.Engine)
+	cfg.Metrics.slots.WithLabelValues(cfg.Lane).Set(float64(cfg.Concurrency))
 	return w
 }
 

@@ -35,12 +35,14 @@ type Recorder struct {
 	clock   Clock
 	log     *zap.Logger
 	metrics *Metrics
+	ended   func(lane string, e dispatch.Ending)
 	outage  outage
 }
 
-// New makes a recorder.
-func New(store Store, clock Clock, log *zap.Logger, metrics *Metrics) *Recorder {
-	return &Recorder{store: store, clock: clock, log: log, metrics: metrics}
+// New makes a recorder. ended counts the end of a command; the lanes that it is told are
+// a bounded set.
+func New(store Store, clock Clock, log *zap.Logger, metrics *Metrics, ended func(lane string, e dispatch.Ending)) *Recorder {
+	return &Recorder{store: store, clock: clock, log: log, metrics: metrics, ended: ended}
 }
 
 // Settle writes down what became of a message of the dead-letter queue, and returns, once
@@ -149,11 +151,15 @@ func (d *dead) tell(last *resolution, row *ledger.Row, now time.Time) *envelope.
 
 // report logs and counts a settlement, the first time.
 func (r *Recorder) report(d *dead, last *resolution, settled *deadletter.Settled) {
+	if last.repeated && !settled.Again {
+		r.ended(r.metrics.lane(&d.command), dispatch.Ending{Word: dispatch.EndRepeated})
+	}
 	if last.failure == nil || settled.Again {
 		return
 	}
 	reason := string(last.failure.Reason)
 	r.metrics.settled.WithLabelValues(reason).Inc()
+	r.ended(r.metrics.lane(&d.command), d.command.Ended(reason, r.clock.Now()))
 	r.log.Info("command ended without an answer", append(d.fields(),
 		zap.String("reason", reason), zap.String("executed", string(last.failure.Executed)),
 		zap.String("detail", last.failure.Detail))...)

@@ -20,6 +20,8 @@ type resolution struct {
 	// failure is what this letter means by itself; nil when it means nothing, because the
 	// ledger's row speaks, or will.
 	failure *outcome.Failure
+	// repeated tells that this letter is a repeated post, which its first copy answers.
+	repeated bool
 }
 
 // resolve is the whole of the recorder's rules: DESIGN, section 5. now is database time.
@@ -103,7 +105,7 @@ func (d *dead) ended(reason outcome.Reason, executed outcome.Executed, detail st
 func (d *dead) repeated(row *ledger.Row) resolution {
 	if d.letter.Cause() != outcome.DuplicateID && row.Digest == d.command.Digest {
 		// The same command posted again: the row speaks for it, or will.
-		return resolution{Resolution: deadletter.Resolution{
+		return resolution{repeated: true, Resolution: deadletter.Resolution{
 			Audit: []audit.Entry{d.entry("repeated_post", string(d.letter.Cause()), "its first copy is "+row.CommandID.String())},
 		}}
 	}

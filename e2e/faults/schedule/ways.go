@@ -20,6 +20,14 @@ const (
 	HalfOpenLink Action = "half-open"
 	SlowLink     Action = "slow"
 	TrickleLink  Action = "trickle"
+	// KillAt and HoldAt wait until a process passes a named point in its work for the nth time,
+	// and then kill it there, or hold there what passes.
+	KillAt Action = "kill-at"
+	HoldAt Action = "hold-at"
+	// ClockAhead and ClockBehind start a process again with a clock that is an hour wrong, and
+	// then once more with the right one.
+	ClockAhead  Action = "clock-ahead"
+	ClockBehind Action = "clock-behind"
 )
 
 // long is a fault past the broker's heartbeat of 10 s and every timeout of the load.
@@ -38,7 +46,7 @@ type way struct {
 
 // shares say how often something of each class is broken.
 func shares() map[Class]int {
-	return map[Class]int{Process: 3, Wire: 5, Server: 2, Node: 1, Anchor: 1}
+	return map[Class]int{Process: 4, Point: 4, Wire: 5, Server: 2, Node: 1, Anchor: 1}
 }
 
 // ways is how the targets of each class are broken.
@@ -49,6 +57,12 @@ func ways() map[Class][]way {
 			{action: Kill, weight: 2, least: short, most: 4 * time.Second},
 			{action: Pause, weight: 2, least: short, most: 4 * time.Second, long: true},
 			{action: End, weight: 1, least: short, most: 4 * time.Second},
+			{action: ClockAhead, weight: 1, least: 4 * time.Second, most: 12 * time.Second},
+			{action: ClockBehind, weight: 1, least: 4 * time.Second, most: 12 * time.Second},
+		},
+		Point: {
+			{action: KillAt, weight: 3, least: short, most: 3 * time.Second, nth: 8},
+			{action: HoldAt, weight: 1, least: time.Second, most: 8 * time.Second, long: true, nth: 8},
 		},
 		Wire: {
 			{action: CutLink, weight: 2, least: blink, most: 8 * time.Second},

@@ -48,5 +48,12 @@ func run(args, environ []string, out, logs io.Writer) error {
 			}
 			return pusher.Run(ctx)
 		},
+		Metrics: func(ctx context.Context, cfg app.Settings) ([]telemetry.Metric, error) {
+			pusher, err := app.New(ctx, cfg, zap.NewNop(), zap.NewAtomicLevel())
+			if err != nil {
+				return nil, err
+			}
+			return pusher.Reference()
+		},
 	}.Run(args, environ, out, logs)
 }

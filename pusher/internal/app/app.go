@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"github.com/cupline/cupline/chassis/broker"
@@ -30,10 +29,12 @@ const teardown = 15 * time.Second
 type App struct {
 	cfg      Settings
 	log      *zap.Logger
-	registry *prometheus.Registry
+	registry *telemetry.Registry
 	metrics  *metrics
 	group    *lifecycle.Group
 	internal *telemetry.Server
+	// certificates shows when those that are loaded end.
+	certificates *telemetry.Certificates
 
 	pool, ledgerPool *postgres.Pool
 	clock            *postgres.Clock
@@ -66,9 +67,13 @@ func New(ctx context.Context, cfg Settings, log *zap.Logger, level zap.AtomicLev
 	a.internal = telemetry.NewServer(telemetry.ServerConfig{
 		Addr: cfg.InternalAddr, Profiles: cfg.Profiles, Registry: a.registry, Level: level, Log: log, Failed: a.group.Fail,
 	})
+	var err error
+	if a.certificates, err = telemetry.NewCertificates(a.registry); err != nil {
+		return nil, fmt.Errorf("register the certificates' metrics: %w", err)
+	}
 	a.group.Add("internal port", a.internal.Start, a.internal.Stop)
 	// Each part registers its teardown behind those that it needs.
-	for _, build := range []func(context.Context) error{a.database, a.links, a.mailbox, a.delivery, a.prune, a.listen} {
+	for _, build := range []func(context.Context) error{a.database, a.links, a.mailbox, a.delivery, a.prune, a.survey, a.listen} {
 		if err := build(ctx); err != nil {
 			for _, pool := range []*postgres.Pool{a.pool, a.ledgerPool} {
 				if pool != nil {
@@ -84,6 +89,9 @@ func New(ctx context.Context, cfg Settings, log *zap.Logger, level zap.AtomicLev
 // Run serves until ctx ends, and then stops in order: not ready, no new sockets, clients
 // sent elsewhere and unbound, what is left handed back, links, database, telemetry.
 func (a *App) Run(ctx context.Context) error { return a.group.Run(ctx) }
+
+// Reference lists the metrics of this process.
+func (a *App) Reference() ([]telemetry.Metric, error) { return a.registry.Reference() }
 
 // Addr is host:port for clients, once Run has started it; empty before.
 func (a *App) Addr() string { return a.sockets.Addr() }

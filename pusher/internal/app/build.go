@@ -69,10 +69,14 @@ func (a *App) database(ctx context.Context) error {
 	if a.ledgerPool, err = open("cupline-pusher-ledger", 1); err != nil {
 		return err
 	}
+	if err := postgres.NewMetrics(a.registry, map[string]*postgres.Pool{"shared": a.pool, "ledger": a.ledgerPool}); err != nil {
+		return fmt.Errorf("register the pools' metrics: %w", err)
+	}
 	a.clock = postgres.NewClock(a.pool, a.log)
 	if a.metrics, err = newMetrics(a.registry, a.clock.Now); err != nil {
 		return err
 	}
+	a.metrics.limit.Set(float64(a.cfg.Connections))
 	a.keys = identity.NewVerifier(identity.New(a.pool), identity.VerifierConfig{
 		Now: a.clock.Now, Log: a.log, LoadTimeout: lookupLimit,
 		OnRevoke: func(tenant, client, keyID string) { a.hub.Revoked(tenant, client, keyID) },

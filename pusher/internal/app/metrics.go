@@ -11,6 +11,7 @@ import (
 	"github.com/cupline/cupline/chassis/telemetry"
 	"github.com/cupline/cupline/pusher/internal/session"
 	"github.com/cupline/cupline/schema/envelope"
+	"github.com/cupline/cupline/schema/outcome"
 	"github.com/cupline/cupline/schema/push"
 )
 
@@ -19,6 +20,7 @@ type metrics struct {
 	now func() time.Time // database time
 
 	sessions  prometheus.Gauge
+	limit     prometheus.Gauge
 	inFlight  prometheus.Gauge
 	bindings  *prometheus.CounterVec
 	bindRound prometheus.Histogram
@@ -32,7 +34,11 @@ type metrics struct {
 	forgotten *prometheus.CounterVec
 	expired   prometheus.Counter
 	endToEnd  *prometheus.HistogramVec
+	lanes     *telemetry.Words
 }
+
+// mostLanes bounds the lanes that are told apart: garbage may name any.
+const mostLanes = 64
 
 func newMetrics(r prometheus.Registerer, now func() time.Time) (*metrics, error) {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
@@ -42,6 +48,9 @@ func newMetrics(r prometheus.Registerer, now func() time.Time) (*metrics, error)
 		now: now,
 		sessions: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "cupline_push_sessions", Help: "Sessions of clients, those that are being bound included.",
+		}),
+		limit: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "cupline_push_connections_limit", Help: "Most connections of clients that this process takes.",
 		}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "cupline_push_in_flight", Help: "Live outcomes taken from the broker and not settled.",
@@ -60,11 +69,12 @@ func newMetrics(r prometheus.Registerer, now func() time.Time) (*metrics, error)
 			Name: "cupline_mailbox_expired_total", Help: "Outcomes deleted from mailboxes because nobody fetched them in time.",
 		}),
 		endToEnd: prometheus.NewHistogramVec(telemetry.Seconds("cupline_push_end_to_end_seconds",
-			"Time from the acceptance of a command to the client's ack of its outcome."), []string{"origin", "source"}),
+			"Time from the acceptance of a command to the client's ack of its outcome."), []string{"lane", "outcome", "source"}),
+		lanes: telemetry.NewWords(mostLanes),
 	}
 	var problems []error
 	for _, c := range []prometheus.Collector{
-		m.sessions, m.inFlight, m.bindings, m.bindRound, m.bindWait, m.pushed, m.acked, m.lag, m.refused, m.ended,
+		m.sessions, m.limit, m.inFlight, m.bindings, m.bindRound, m.bindWait, m.pushed, m.acked, m.lag, m.refused, m.ended,
 		m.mailbox, m.forgotten, m.expired, m.endToEnd,
 	} {
 		problems = append(problems, r.Register(c))
@@ -81,11 +91,20 @@ func (m *metrics) Pushed(source string) { m.pushed.WithLabelValues(source).Inc()
 // Acked counts an outcome acked, and how long it took from the start.
 func (m *metrics) Acked(it *session.Item, source string) {
 	m.acked.WithLabelValues(source).Inc()
-	origin := it.Outcome.Origin
-	if origin != envelope.OriginDevice {
-		origin = envelope.OriginPlatform // a closed set of labels, whatever is stored
+	telemetry.Observe(m.endToEnd.WithLabelValues(m.lanes.Label(it.Lane), word(it), source), max(m.now().Sub(it.Accepted), 0), "")
+}
+
+// word for an outcome, of the same closed set as the dispatcher's.
+func word(it *session.Item) string {
+	switch {
+	case it.Outcome.Origin != envelope.OriginDevice && outcome.Reason(it.Reason).Known():
+		return it.Reason
+	case it.Outcome.Origin != envelope.OriginDevice:
+		return telemetry.Other
+	case it.Failed:
+		return "error"
 	}
-	m.endToEnd.WithLabelValues(origin, source).Observe(max(m.now().Sub(it.Accepted), 0).Seconds())
+	return "result"
 }
 
 // LagEntered counts a session that went over to the mailbox.

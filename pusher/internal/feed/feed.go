@@ -132,6 +132,7 @@ func fill(it *session.Item, b *broker.Delivery) error {
 		return err
 	}
 	it.ID, it.Tenant, it.Client, it.Lane, it.Accepted = o.CommandID, o.Tenant, o.Client, o.Lane, o.Accepted
+	it.Reason, it.Failed = string(o.Reason), response.Failed
 	it.Redelivered = b.Redelivered
 	it.Outcome = push.Outcome{
 		ID: response.ID, CommandID: b.ID, Redrive: o.Redrive, Device: o.Device, Method: o.Method,

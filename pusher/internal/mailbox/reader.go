@@ -156,8 +156,10 @@ func item(row *mailbox.Item) *session.Item {
 		// It never gets longer.
 		body = row.Response
 	}
+	response, err := jsonrpc.ParseResponse(body)
 	return &session.Item{
 		ID: row.CommandID, Tenant: row.Tenant, Client: row.Client, Lane: row.Lane, Accepted: row.Accepted,
+		Reason: row.Reason, Failed: err == nil && response.Failed,
 		Outcome: push.Outcome{
 			ID: row.RawID, CommandID: row.CommandID.String(), Redrive: row.Redrive, Device: row.Device,
 			Method: row.Method, At: row.At, Origin: row.Origin, Response: body,

@@ -70,6 +70,10 @@ type Item struct {
 	Tenant string
 	Client string
 	Lane   string
+	// Reason is the platform's, where it is the platform's outcome; Failed tells that the device
+	// answered with an error.
+	Reason string
+	Failed bool
 	// Accepted is when the command was, in database time.
 	Accepted time.Time
 	// Redelivered live outcomes were given to a pusher before.

@@ -1,0 +1,41 @@
+package telemetry
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Observe notes a duration in seconds. When traceParent is the W3C context of a trace that
+// is sampled, the trace's id goes along as an exemplar, so that a bucket leads to a trace.
+func Observe(o prometheus.Observer, took time.Duration, traceParent string) {
+	if id := sampled(traceParent); id != "" {
+		if with, ok := o.(prometheus.ExemplarObserver); ok {
+			with.ObserveWithExemplar(took.Seconds(), prometheus.Labels{"trace_id": id})
+			return
+		}
+	}
+	o.Observe(took.Seconds())
+}
+
+// sampled is the trace id of a traceparent with the sampled flag (W3C Trace Context,
+// section 3.2): version 2, trace id 32, parent id 16, flags 2 hexadecimal digits, with
+// dashes between them; empty for any other text.
+func sampled(traceParent string) string {
+	const flags = len("00-00000000000000000000000000000000-0000000000000000-0")
+	if len(traceParent) < flags+1 || traceParent[2] != '-' || traceParent[35] != '-' || traceParent[52] != '-' {
+		return ""
+	}
+	switch traceParent[flags] {
+	case '1', '3', '5', '7', '9', 'b', 'd', 'f': // the lowest bit
+	default:
+		return ""
+	}
+	id := traceParent[3:35]
+	for i := range len(id) {
+		if c := id[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return ""
+		}
+	}
+	return id
+}

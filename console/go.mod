@@ -1,0 +1,3 @@
+module github.com/cupline/cupline/console
+
+go 1.26.0
