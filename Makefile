@@ -5,7 +5,7 @@ BIN     := $(CURDIR)/.bin
 export GOFLAGS += -buildvcs=false
 
 .DEFAULT_GOAL := help
-.PHONY: help up reset test test-short test-install browser faults check fmt vet lint tidy modules bench bench-desk tools
+.PHONY: help up reset test test-short test-install browser screenshots faults check fmt vet lint tidy modules bench bench-desk tools
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -22,9 +22,13 @@ test: ## every test, race detector on, with a private broker and database
 	@go build -o $(TESTBED) ./local/cmd/testbed
 	@$(TESTBED) --install gcc,curl,wsdump,node,npm -- go test -count 1 -race -timeout 14m work
 
-browser: ## the JavaScript client and its example in headless Chromium
+browser: ## the console, the JavaScript client and its example in headless Chromium
 	@go build -o $(TESTBED) ./local/cmd/testbed
-	@$(TESTBED) --install gcc,node,npm,chromium -- env CUPLINE_TEST_BROWSER=1 go test -count 1 -v -timeout 10m ./e2e/js
+	@$(TESTBED) --install gcc,node,npm,chromium -- env CUPLINE_TEST_BROWSER=InChromium go test -count 1 -v -timeout 10m ./e2e/js
+
+screenshots: ## pictures of the console's pages and the dashboard, into docs/screenshots/
+	@go build -o $(TESTBED) ./local/cmd/testbed
+	@$(TESTBED) --install gcc,node,npm,chromium -- env CUPLINE_TEST_BROWSER=Screenshots go test -count 1 -v -timeout 10m ./e2e/js
 
 test-short: ## the tests that need nothing running
 	go test -short work

@@ -39,10 +39,10 @@ func newTenant(t *testing.T) tenant {
 }
 
 // makeKey makes a key for a client of the tenant, at the database as an operator would.
-func (n tenant) makeKey(t *testing.T, client string) string {
+func (n tenant) makeKey(t *testing.T, client string, scopes ...string) string {
 	t.Helper()
 	printed, err := site.CLI(t.Context(), "keys", "create", "--database", "--tenant", n.name, "--client", client,
-		"--scope", "commands:send,replies:read,devices:read,devices:write", "--output", "json")
+		"--scope", strings.Join(append(scopes, "commands:send,replies:read,devices:read,devices:write"), ","), "--output", "json")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,11 +49,11 @@ type Config struct {
 	Clock     intake.Clock
 	// Ready is nil while the broker can be reached: nothing is taken up before.
 	Ready func() error
-	// Redriven counts a redrive that is confirmed and noted.
-	Redriven func(tenant, lane string)
 	// Guard is how often a letter's command may have died again before the letter is held. 1 or more.
 	Guard int
-	Log   *zap.Logger
+	// Redriven counts a redrive that is confirmed and noted.
+	Redriven func(tenant, lane string)
+	Log      *zap.Logger
 }
 
 // Desk acts on dead letters. It is safe for concurrent use.

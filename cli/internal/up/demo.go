@@ -63,7 +63,11 @@ func (s *stage) tell() {
       -H "Authorization: Bearer $CUPLINE_KEY" -H 'Content-Type: application/json' \
       -d '{"jsonrpc":"2.0","id":"c-1","method":"relay.set","params":{"on":true}}'
 
+  or in a browser, with the key that %[1]s has:
+
+    %[5]s/console
+
   Ctrl-C stops everything; the data stays in %[4]s until: make reset
 
-`, filepath.Join(s.folder, "cupline.env"), cli, demo.Device, s.folder))
+`, filepath.Join(s.folder, "cupline.env"), cli, demo.Device, s.folder, s.access.API))
 }
