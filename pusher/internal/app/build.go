@@ -41,7 +41,6 @@ const (
 	closeLimit    = 2 * time.Second
 	queueBytes    = 1 << 20
 	pruneEvery    = time.Minute
-	pruneRows     = 1000
 	settleWait    = 2 * time.Second
 	writerFinish  = 5 * time.Second
 )
@@ -167,13 +166,8 @@ func (a *App) mailbox(context.Context) error {
 		DrainLimit: writerFinish, Store: a.outcomes, Lot: mailbox.Parker{Letters: park(deadletter.New(a.pool))},
 		Publisher: a.publisher, Fate: a.metrics.fate, Log: a.log,
 	})
-	retention := mailbox.NewRetention(mailbox.RetentionConfig{
-		Every: pruneEvery, Limit: pruneRows, Acked: a.cfg.AckedRetention, Waiting: a.cfg.MailboxRetention,
-		Store: a.outcomes, Now: a.clock.Now, Expired: func(n int64) { a.metrics.expired.Add(float64(n)) }, Log: a.log,
-	})
 	a.group.Add("mailbox's link", a.mailboxLink.Start, a.mailboxLink.Stop)
 	a.group.Add("mailbox writer", writer.Start, writer.Stop)
-	a.group.Add("retention", retention.Start, retention.Stop)
 	return nil
 }
 
