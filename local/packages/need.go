@@ -51,6 +51,8 @@ func Program(name string) Need {
 		need.Packages = []string{"python3-websocket"}
 	case "node":
 		need.Packages = []string{"nodejs"}
+	case "prometheus":
+		need.Services = []string{"prometheus.service"}
 	}
 	return need
 }

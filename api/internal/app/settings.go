@@ -9,6 +9,7 @@ import (
 
 	"github.com/cupline/cupline/chassis/settings"
 	"github.com/cupline/cupline/chassis/telemetry"
+	"github.com/cupline/cupline/chassis/tracing"
 )
 
 // Settings of an api process, as the environment gives them.
@@ -34,7 +35,10 @@ type Settings struct {
 	AccessLog bool          `env:"CUPLINE_ACCESS_LOG" default:"false" doc:"a log line for each request"`
 	Drain     time.Duration `env:"CUPLINE_DRAIN" default:"20s" doc:"how long requests under way may go on at SIGTERM; 0s to 5m"`
 
-	Log telemetry.LogConfig
+	Figures time.Duration `env:"CUPLINE_FIGURES_EVERY" default:"15s" doc:"pause between two looks at figures that only the broker or the database can tell; 1s to 10m"`
+
+	Log   telemetry.LogConfig
+	Trace tracing.Settings
 }
 
 // Check reports every problem that no single value shows.
@@ -52,6 +56,9 @@ func (s *Settings) Check() error {
 	}
 	if s.DatabaseConnections < 2 || s.DatabaseConnections > 100 {
 		wrong("CUPLINE_DATABASE_CONNECTIONS is %d: must be 2 to 100", s.DatabaseConnections)
+	}
+	if s.Figures < time.Second || s.Figures > 10*time.Minute {
+		wrong("CUPLINE_FIGURES_EVERY is %s: must be 1s to 10m", s.Figures)
 	}
 	if s.Drain < 0 || s.Drain > 5*time.Minute {
 		wrong("CUPLINE_DRAIN is %s: must be 0s to 5m", s.Drain)
