@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cupline/cupline/chassis/certs"
 	"github.com/cupline/cupline/chassis/settings"
 	"github.com/cupline/cupline/chassis/telemetry"
 )
@@ -37,6 +38,9 @@ type Settings struct {
 
 	AccessLog bool          `env:"CUPLINE_ACCESS_LOG" default:"false" doc:"a log line for each request"`
 	Drain     time.Duration `env:"CUPLINE_DRAIN" default:"20s" doc:"how long requests under way may go on at SIGTERM; 0s to 5m"`
+
+	TLS    certs.ServerFiles
+	Broker certs.BrokerFiles
 
 	Log telemetry.LogConfig
 }
