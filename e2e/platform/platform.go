@@ -131,6 +131,9 @@ func (p *Platform) admit(ctx context.Context) error {
 // DatabaseURL is what a program logs in to the database with.
 func (p *Platform) DatabaseURL(program string) string { return p.logins[program] }
 
+// BrokerPasswords are those of the services' own users on the broker, by the variables that set them.
+func (p *Platform) BrokerPasswords() map[string]string { return p.set.Accounts.Environment() }
+
 // Stop ends everything and deletes the data.
 func (p *Platform) Stop(ctx context.Context) error {
 	var errs []error
