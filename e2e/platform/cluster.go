@@ -3,6 +3,7 @@ package platform
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/cupline/cupline/local/rabbitmq"
 )
@@ -25,18 +26,18 @@ func (p *Platform) startBroker(ctx context.Context, nodes int) error {
 
 // node is the configuration of a node; the first one's says nothing of the others.
 func (p *Platform) node(i int) rabbitmq.Config {
-	config := rabbitmq.Config{Base: p.set.Folder, DeviceLogins: p.deviceLogins}
+	config := rabbitmq.Config{Base: p.set.Folder, DeviceLogins: p.deviceLogins, Settings: p.extra.Broker}
 	if i == 0 || p.Broker == nil {
 		return config
 	}
 	config.Name = fmt.Sprintf("rabbitmq-%d", i)
 	config.User, config.Password = p.Broker.User(), p.Broker.Password()
 	config.Cookie, config.EpmdPort = p.Broker.Cookie(), p.Broker.EpmdPort()
-	config.Settings = []string{
+	config.Settings = append(slices.Clone(config.Settings), []string{
 		"cluster_formation.peer_discovery_backend = rabbit_peer_discovery_classic_config",
 		"cluster_formation.classic_config.nodes.1 = " + p.Broker.Node(),
 		"cluster_partition_handling = pause_minority",
-	}
+	}...)
 	return config
 }
 

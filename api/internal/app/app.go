@@ -11,6 +11,7 @@ import (
 	"github.com/cupline/cupline/api/internal/intake"
 	"github.com/cupline/cupline/api/internal/ops"
 	"github.com/cupline/cupline/chassis/broker"
+	"github.com/cupline/cupline/chassis/certs"
 	"github.com/cupline/cupline/chassis/lifecycle"
 	"github.com/cupline/cupline/chassis/postgres"
 	"github.com/cupline/cupline/chassis/telemetry"
@@ -159,7 +160,11 @@ func (a *App) broker(context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.link = broker.NewLink(broker.Config{URL: a.cfg.AMQPURL.Reveal(), Name: "api", Log: a.log, Metrics: metrics})
+	trust, err := a.cfg.Broker.Client(a.log)
+	if err != nil {
+		return err
+	}
+	a.link = broker.NewLink(broker.Config{URL: a.cfg.AMQPURL.Reveal(), Name: "api", TLS: trust.Config, Log: a.log, Metrics: metrics})
 	if a.lanes, err = newLanes(a.link, a.cache.Lanes, a.log, a.metrics); err != nil {
 		return err
 	}
@@ -187,8 +192,12 @@ func (a *App) serve(context.Context) error {
 	if a.console, err = console.New(console.Config{PushURL: a.cfg.PushURL}); err != nil {
 		return err
 	}
+	tls, err := certs.Server(a.cfg.TLS, a.log, a.certificates.Loaded)
+	if err != nil {
+		return err
+	}
 	a.public = httpapi.New(httpapi.Config{
-		Addr: a.cfg.Listen, Verifier: a.verifier, Clock: a.clock, Acceptor: a.intake,
+		Addr: a.cfg.Listen, TLS: tls, Verifier: a.verifier, Clock: a.clock, Acceptor: a.intake,
 		Registry: a.registry, Keys: a.keys, Credentials: a.credentials, Ledger: ledger.NewReader(a.pool), Mailbox: mailbox.New(a.pool, mailbox.Limits{}),
 		Arrivals: a.arrivals, Trail: audit.New(a.pool), Letters: a.letters, Desk: a.desk, Queues: a.queues,
 		LoopGuard: a.cfg.LoopGuard, Clients: a.clients, Console: a.console,

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -31,7 +32,9 @@ import (
 // Config of a Server. Everything without a default is required.
 type Config struct {
 	// Addr is host:port; port 0 picks a free one.
-	Addr     string
+	Addr string
+	// TLS of the port; plain HTTP when nil.
+	TLS      *tls.Config
 	Verifier auth.Verifier
 	Acceptor Acceptor
 	Clock    intake.Clock
@@ -161,12 +164,21 @@ func (s *Server) Start(ctx context.Context) error {
 	s.mu.Unlock()
 	go func() {
 		defer close(s.done)
-		err := s.http.Serve(listener)
+		err := s.serve(listener)
 		if !errors.Is(err, http.ErrServerClosed) && s.cfg.Failed != nil {
 			s.cfg.Failed(fmt.Errorf("public port: %w", err))
 		}
 	}()
 	return nil
+}
+
+// serve speaks HTTPS, HTTP/2 included, or plain HTTP.
+func (s *Server) serve(listener net.Listener) error {
+	if s.cfg.TLS == nil {
+		return s.http.Serve(listener)
+	}
+	s.http.TLSConfig = s.cfg.TLS
+	return s.http.ServeTLS(listener, "", "")
 }
 
 // Stop takes no further connection, answers long polls at once, lets other requests

@@ -146,8 +146,12 @@ func (a *App) broker(context.Context) error {
 	if err != nil {
 		return err
 	}
+	trust, err := a.cfg.Broker.Client(a.log)
+	if err != nil {
+		return err
+	}
 	link := func(name string) *broker.Link {
-		return broker.NewLink(broker.Config{URL: a.cfg.AMQPURL.Reveal(), Name: name, Log: a.log, Metrics: metrics})
+		return broker.NewLink(broker.Config{URL: a.cfg.AMQPURL.Reveal(), Name: name, TLS: trust.Config, Log: a.log, Metrics: metrics})
 	}
 	a.publishing, a.consuming = link("dispatcher-publish"), link("dispatcher-consume")
 	var registered, fed error

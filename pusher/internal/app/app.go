@@ -111,9 +111,13 @@ func (a *App) links(context.Context) error {
 	if err != nil {
 		return err
 	}
+	trust, err := a.cfg.Broker.Client(a.log)
+	if err != nil {
+		return err
+	}
 	link := func(name string) *broker.Link {
 		l := broker.NewLink(broker.Config{
-			URL: a.cfg.AMQPURL.Reveal(), Name: name + "-" + a.cfg.Slot, Log: a.log, Metrics: metrics,
+			URL: a.cfg.AMQPURL.Reveal(), Name: name + "-" + a.cfg.Slot, TLS: trust.Config, Log: a.log, Metrics: metrics,
 		})
 		a.internal.Check("broker ("+name+")", func(context.Context) error { return l.Ready() })
 		return l

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/cupline/cupline/chassis/certs"
 	"github.com/cupline/cupline/chassis/postgres"
 	"github.com/cupline/cupline/pusher/internal/feed"
 	"github.com/cupline/cupline/pusher/internal/hub"
@@ -133,8 +134,12 @@ func (a *App) delivery(context.Context) error {
 		Queue: topology.PushQueue(a.cfg.Slot), Prefetch: a.cfg.Prefetch, CrowdedAfter: a.cfg.Crowded, Hub: a.hub,
 		Wheel: a.wheel, Ledger: a.inLedger, Mailbox: a.inMailbox, Observer: a.metrics, Tracer: a.tracer, Log: a.log,
 	})
+	tls, err := certs.Server(a.cfg.TLS, a.log, a.certificates.Loaded, "http/1.1")
+	if err != nil {
+		return err
+	}
 	a.sockets = socket.New(socket.Config{
-		Addr: a.cfg.Listen, Origins: a.cfg.Origin, MaxConnections: a.cfg.Connections,
+		Addr: a.cfg.Listen, TLS: tls, Origins: a.cfg.Origin, MaxConnections: a.cfg.Connections,
 		HeaderLimit: a.cfg.Hello, WriteLimit: writeLimit, CloseLimit: closeLimit,
 		QueueBytes: max(queueBytes, 2*a.cfg.WindowBytes), Session: a.sessions(), Log: a.log, Failed: a.group.Fail,
 	})
