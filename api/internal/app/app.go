@@ -184,7 +184,7 @@ func (a *App) serve(context.Context) error {
 	}
 	a.intake = intake.New(intake.Config{
 		Registry: finder{a.cache}, Publisher: publisher{a.publisher}, Quota: a.quota, Clock: a.clock,
-		Observer: metrics, PublishTimeout: a.cfg.PublishTimeout,
+		Observer: metrics, PublishTimeout: a.cfg.PublishTimeout, Rates: a.cfg.Limits.commands(),
 	})
 	if err := a.operations(metrics); err != nil {
 		return err
@@ -192,6 +192,12 @@ func (a *App) serve(context.Context) error {
 	if a.console, err = console.New(console.Config{PushURL: a.cfg.PushURL}); err != nil {
 		return err
 	}
+	proxies, err := a.cfg.Limits.proxies()
+	if err != nil {
+		return err
+	}
+	logins := audit.NewLogins(audit.New(a.pool), audit.StageIntake, a.log)
+	a.group.Add("failed log-ins", logins.Start, logins.Stop)
 	tls, err := certs.Server(a.cfg.TLS, a.log, a.certificates.Loaded)
 	if err != nil {
 		return err
@@ -201,6 +207,8 @@ func (a *App) serve(context.Context) error {
 		Registry: a.registry, Keys: a.keys, Credentials: a.credentials, Ledger: ledger.NewReader(a.pool), Mailbox: mailbox.New(a.pool, mailbox.Limits{}),
 		Arrivals: a.arrivals, Trail: audit.New(a.pool), Letters: a.letters, Desk: a.desk, Queues: a.queues,
 		LoopGuard: a.cfg.LoopGuard, Clients: a.clients, Console: a.console,
+		KeyRate: buckets(a.cfg.Limits.KeyRate, bursts), Failures: buckets(a.cfg.Limits.FailedLogins, loginBursts), Logins: logins,
+		Proxies: proxies, Timeouts: a.cfg.Limits.timeouts(),
 		Origins: a.cfg.Origins, Polls: a.cfg.LongPolls, AccessLog: a.cfg.AccessLog,
 		Metrics: metrics, Tracer: a.tracer, Log: a.log, Failed: a.group.Fail,
 	})

@@ -41,6 +41,8 @@ type Settings struct {
 	AccessLog bool          `env:"CUPLINE_ACCESS_LOG" default:"false" doc:"a log line for each request"`
 	Drain     time.Duration `env:"CUPLINE_DRAIN" default:"20s" doc:"how long requests under way may go on at SIGTERM; 0s to 5m"`
 
+	Limits Limits
+
 	TLS    certs.ServerFiles
 	Broker certs.BrokerFiles
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/cupline/cupline/api/internal/auth"
 	"github.com/cupline/cupline/api/internal/intake"
+	"github.com/cupline/cupline/api/internal/limits"
 	"github.com/cupline/cupline/api/internal/ops"
 	"github.com/cupline/cupline/chassis/tracing"
 	"github.com/cupline/cupline/console"
@@ -59,6 +60,12 @@ type Config struct {
 	Origins []string
 	// Polls is the most long polls held at once; past it they get 503. Default 10,000.
 	Polls int
+	// KeyRate limits each key's requests, Failures the failed log-ins of each address; nil limits nothing.
+	KeyRate, Failures *limits.Buckets
+	// Logins takes note of failed log-ins; may be nil.
+	Logins Logins
+	// Proxies are the networks whose X-Forwarded-For is believed; none by default.
+	Proxies []*net.IPNet
 	// AccessLog logs a line for each request.
 	AccessLog bool
 	Timeouts  Timeouts
@@ -126,6 +133,7 @@ func New(cfg Config) *Server {
 	s := &Server{cfg: cfg, echo: echo.New(), draining: make(chan struct{}), done: make(chan struct{})}
 	s.polls.limit = int64(cfg.Polls)
 	s.echo.HTTPErrorHandler = s.fail
+	s.echo.IPExtractor = addresses(cfg.Proxies)
 	s.echo.Use(s.observe, s.recover)
 	if len(cfg.Origins) > 0 { // without it Echo would allow all
 		s.echo.Use(middleware.CORSWithConfig(middleware.CORSConfig{
@@ -149,6 +157,18 @@ func New(cfg Config) *Server {
 		ReadHeaderTimeout: t.Header, ReadTimeout: t.Read, WriteTimeout: t.Write, IdleTimeout: t.Idle,
 	}
 	return s
+}
+
+// addresses says from where a request comes: from the peer, unless that is a proxy of ours.
+func addresses(proxies []*net.IPNet) echo.IPExtractor {
+	if len(proxies) == 0 {
+		return echo.ExtractIPDirect()
+	}
+	trusted := []echo.TrustOption{echo.TrustLoopback(false), echo.TrustLinkLocal(false), echo.TrustPrivateNet(false)}
+	for _, network := range proxies {
+		trusted = append(trusted, echo.TrustIPRange(network))
+	}
+	return echo.ExtractIPFromXFFHeader(trusted...)
 }
 
 // Start listens, and serves in the background until Stop.

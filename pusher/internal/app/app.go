@@ -18,6 +18,7 @@ import (
 	"github.com/cupline/cupline/pusher/internal/socket"
 	"github.com/cupline/cupline/pusher/internal/wheel"
 	"github.com/cupline/cupline/schema/topology"
+	"github.com/cupline/cupline/store/audit"
 	"github.com/cupline/cupline/store/identity"
 	"github.com/cupline/cupline/store/ledger"
 	stored "github.com/cupline/cupline/store/mailbox"
@@ -41,6 +42,7 @@ type App struct {
 	pool, ledgerPool *postgres.Pool
 	clock            *postgres.Clock
 	keys             *identity.Verifier
+	logins           *audit.Logins
 	ledger           *ledger.Writer
 	outcomes         *stored.Store
 
