@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 
 	"github.com/cupline/cupline/chassis/failpoint"
 	"github.com/cupline/cupline/e2e/faults/clock"
@@ -43,7 +45,8 @@ type site struct {
 	folder string
 	things *link.Link
 	disk   *disk
-	nodes  map[string]*rabbitmq.Instance // of the broker
+	holds
+	nodes map[string]*rabbitmq.Instance // of the broker
 }
 
 // wires that each process has.
@@ -58,16 +61,22 @@ func tenantName(i int) string { return fmt.Sprintf("tenant%d", i) }
 
 // raise starts broker, database and all processes. Lower it also after an error.
 func raise(ctx context.Context, folder string, nodes int) (*site, error) {
-	s := &site{folder: folder, links: map[string]*link.Link{}, nodes: map[string]*rabbitmq.Instance{}}
+	s := &site{folder: folder, holds: holds{held: map[string]*sync.Mutex{}}, links: map[string]*link.Link{}, nodes: map[string]*rabbitmq.Instance{}}
 	overlay, err := clock.Overlay(ctx, folder)
 	if err != nil {
 		return s, err
+	}
+	for i := range tenants {
+		// Of a run before this one in the same folder.
+		if err := os.RemoveAll(s.state(tenantName(i))); err != nil {
+			return s, err
+		}
 	}
 	if s.Platform, err = platform.StartCluster(ctx, folder, nodes, "-tags", "failpoints", "-overlay", overlay); err != nil {
 		return s, err
 	}
 	s.nodes[broker] = s.Broker
-	if err := s.mountDisk(ctx); err != nil {
+	if err := errors.Join(s.mountDisk(ctx), s.Broker.Apply(ctx, retryDeadLetters)); err != nil {
 		return s, err
 	}
 	for i, peer := range s.Peers {
@@ -165,7 +174,7 @@ func (s *site) agent(tenant string) part {
 }
 
 // state is the folder in which a tenant's agent notes what it executes.
-func (s *site) state(tenant string) string { return filepath.Join(s.Folder(), "state-"+tenant) }
+func (s *site) state(tenant string) string { return filepath.Join(s.folder, "state-"+tenant) }
 
 // targets is all that can be broken.
 func (s *site) targets() []schedule.Target {
