@@ -18,6 +18,7 @@ import (
 	"github.com/cupline/cupline/store"
 	"github.com/cupline/cupline/store/audit"
 	"github.com/cupline/cupline/store/changes"
+	"github.com/cupline/cupline/store/credential"
 	"github.com/cupline/cupline/store/deadletter"
 	"github.com/cupline/cupline/store/identity"
 	"github.com/cupline/cupline/store/ledger"
@@ -48,22 +49,23 @@ type App struct {
 	public       *httpapi.Server
 	console      *console.Handler
 
-	pool      *postgres.Pool
-	clock     *postgres.Clock
-	registry  *registry.Store
-	cache     *registry.Cache
-	keys      *identity.Store
-	verifier  *identity.Verifier
-	arrivals  *mailbox.Arrivals
-	quota     *mailbox.Quota
-	link      *broker.Link
-	lanes     *lanes
-	publisher *broker.Publisher
-	intake    *intake.Intake
-	letters   *deadletter.Store
-	desk      *ops.Desk
-	queues    *ops.Queues
-	clients   *ops.Clients
+	pool        *postgres.Pool
+	clock       *postgres.Clock
+	registry    *registry.Store
+	cache       *registry.Cache
+	keys        *identity.Store
+	credentials *credential.Store
+	verifier    *identity.Verifier
+	arrivals    *mailbox.Arrivals
+	quota       *mailbox.Quota
+	link        *broker.Link
+	lanes       *lanes
+	publisher   *broker.Publisher
+	intake      *intake.Intake
+	letters     *deadletter.Store
+	desk        *ops.Desk
+	queues      *ops.Queues
+	clients     *ops.Clients
 }
 
 // New puts a process together; nothing is connected before Run.
@@ -78,7 +80,7 @@ func New(ctx context.Context, cfg Settings, log *zap.Logger, level zap.AtomicLev
 	}
 	a.group.Add("internal port", a.internal.Start, a.internal.Stop)
 	// Each part registers its teardown behind those that it needs.
-	for _, build := range []func(context.Context) error{a.database, a.broker, a.serve} {
+	for _, build := range []func(context.Context) error{a.database, a.broker, a.devices, a.serve} {
 		if err := build(ctx); err != nil {
 			return nil, err
 		}
@@ -172,7 +174,7 @@ func (a *App) serve(context.Context) error {
 	}
 	a.public = httpapi.New(httpapi.Config{
 		Addr: a.cfg.Listen, Verifier: a.verifier, Clock: a.clock, Acceptor: a.intake,
-		Registry: a.registry, Keys: a.keys, Ledger: ledger.NewReader(a.pool), Mailbox: mailbox.New(a.pool, mailbox.Limits{}),
+		Registry: a.registry, Keys: a.keys, Credentials: a.credentials, Ledger: ledger.NewReader(a.pool), Mailbox: mailbox.New(a.pool, mailbox.Limits{}),
 		Arrivals: a.arrivals, Trail: audit.New(a.pool), Letters: a.letters, Desk: a.desk, Queues: a.queues,
 		LoopGuard: a.cfg.LoopGuard, Clients: a.clients, Console: a.console,
 		Origins: a.cfg.Origins, Polls: a.cfg.LongPolls, AccessLog: a.cfg.AccessLog,
