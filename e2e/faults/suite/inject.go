@@ -55,7 +55,7 @@ func (i *injector) inject(ctx context.Context, f schedule.Fault) {
 		return
 	}
 	e := history.Event{At: began, Kind: history.Fault, Name: f.Target, Detail: string(f.Action), Took: time.Since(began)}
-	i.log.Add(e)
+	i.log.Add(belongs(e))
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.count[f.Action]++
@@ -143,7 +143,8 @@ func (s *site) linkBreakers() map[schedule.Action]breaker {
 			l.Set(link.Whole)
 			return nil
 		},
-		schedule.RefuseLink: mode(link.Refused), schedule.HalfOpenLink: mode(link.HalfOpen),
+		schedule.TenantStuck: s.stickTenant,
+		schedule.RefuseLink:  mode(link.Refused), schedule.HalfOpenLink: mode(link.HalfOpen),
 		schedule.SlowLink: mode(link.Slow), schedule.TrickleLink: mode(link.Trickle),
 	}
 }

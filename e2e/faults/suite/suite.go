@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/cupline/cupline/e2e/faults/schedule"
+	"github.com/cupline/cupline/verify/checker"
 	"github.com/cupline/cupline/verify/history"
 	"github.com/cupline/cupline/verify/load"
 	"github.com/cupline/cupline/verify/summary"
@@ -85,6 +86,9 @@ func Run(ctx context.Context, cfg Config) (report summary.Report, err error) {
 	if err != nil {
 		return report, err
 	}
+	if s.before, err = s.census(raising); err != nil {
+		return report, err
+	}
 	l, err := s.load(raising, cfg, log)
 	if l != nil {
 		defer func() { err = errors.Join(err, l.Stop()) }()
@@ -103,6 +107,9 @@ func Run(ctx context.Context, cfg Config) (report summary.Report, err error) {
 		return report, err
 	}
 	events := log.Events()
+	b := checker.Bulkheads(events)
+	say("99th percentile in calm %s of %d commands, beside faults of others %s of %d", b.Calm.Round(time.Millisecond), b.CalmCount,
+		b.During.Round(time.Millisecond), b.DuringCount)
 	report = summary.Of(events)
 	say("checked %d events: %d violations", len(events), len(report.Violations))
 	return report, ctx.Err()
@@ -137,6 +144,9 @@ func (s *site) settle(ctx context.Context, l *load.Load, log *history.Log, say f
 	}
 	for _, e := range append(queues, bindings...) {
 		log.Add(e)
+	}
+	if err := s.compare(ctx, log); err != nil {
+		return err
 	}
 	return s.collect(ctx, log)
 }
