@@ -9,6 +9,7 @@ import (
 
 	"github.com/cupline/cupline/chassis/settings"
 	"github.com/cupline/cupline/chassis/telemetry"
+	"github.com/cupline/cupline/store/identity"
 )
 
 // Settings of an api process, as the environment gives them.
@@ -37,6 +38,8 @@ type Settings struct {
 
 	AccessLog bool          `env:"CUPLINE_ACCESS_LOG" default:"false" doc:"a log line for each request"`
 	Drain     time.Duration `env:"CUPLINE_DRAIN" default:"20s" doc:"how long requests under way may go on at SIGTERM; 0s to 5m"`
+
+	Tokens identity.TokenSettings
 
 	Log telemetry.LogConfig
 }
