@@ -13,7 +13,7 @@ import (
 func targets() []schedule.Target {
 	return []schedule.Target{
 		{Name: "api-0"}, {Name: "pusher-0"}, {Name: "api-0 to broker", Class: schedule.Wire}, {Name: "broker", Class: schedule.Server},
-		{Name: "api-0 at before-publish", Class: schedule.Point, Of: "api-0"}, {Name: "in db", Class: schedule.Database},
+		{Name: "api-0 at before-publish", Class: schedule.Point, Of: "api-0"}, {Name: "devices of t", Class: schedule.Tenant}, {Name: "web of t", Class: schedule.Outside}, {Name: "in db", Class: schedule.Database},
 		{Name: "disk", Class: schedule.Disk}, {Name: "in broker", Class: schedule.Broker}, {Name: "node", Class: schedule.Node}, {Name: "anchor", Class: schedule.Anchor},
 	}
 }
@@ -50,7 +50,7 @@ func TestAnHourBreaksEverythingInEveryWay(t *testing.T) {
 		"node kill", "node end", "node pause", "anchor pause",
 		"api-0 clock-ahead", "api-0 clock-behind", "api-0 to broker answers-lost", "in db database-slow", "in db database-read-only", "in db database-connections",
 		"disk database-full", "in broker memory-alarm", "in broker disk-alarm", "in broker queue-full", "in broker no-dead-letters",
-		"in broker policy", "in broker consumer-timeout", "api-0 at before-publish kill-at", "api-0 at before-publish hold-at",
+		"in broker policy", "devices of t tenant-stuck", "web of t half-open", "in broker consumer-timeout", "api-0 at before-publish kill-at", "api-0 at before-publish hold-at",
 	} {
 		if seen[want] == 0 {
 			t.Errorf("never: %s", want)

@@ -131,6 +131,7 @@ func (a *App) links(context.Context) error {
 		_, err := s.Declare(ctx, topology.Replies()) // drifts are reported by the mailbox's link
 		return err
 	})
+	a.publishing.Keep(broker.KeepEvery, func(context.Context) (topology.Topology, error) { return topology.Replies(), nil })
 	a.publisher = broker.NewPublisher(a.publishing, broker.PublisherConfig{Name: "publish notices"})
 	a.group.Add("link that publishes", a.publishing.Start, a.publishing.Stop)
 	return nil
