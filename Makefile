@@ -5,7 +5,7 @@ BIN     := $(CURDIR)/.bin
 export GOFLAGS += -buildvcs=false
 
 .DEFAULT_GOAL := help
-.PHONY: help up reset test test-short test-install browser screenshots faults check fmt vet lint tidy modules bench bench-desk tools
+.PHONY: help up reset test test-short test-install browser screenshots faults reliability rolling check fmt vet lint tidy modules bench bench-desk tools
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -67,6 +67,12 @@ bench-desk: ## how long a million dead letters take to answer: every field, pair
 
 faults: ## the fault suite: DURATION=10m of faults under load, from SEED= (random unless told); NODES=3 for a cluster, FAULT=kill,cut@database for some alone
 	go run ./e2e/cmd/faults -duration $(or $(DURATION),5m) $(if $(SEED),-seed $(SEED)) $(if $(NODES),-nodes $(NODES)) $(if $(FAULT),-fault $(FAULT))
+
+reliability: ## docs/reliability.md anew, from what make faults left: RUNS='DIR/report.json ...'
+	go run ./e2e/cmd/faults -page docs/reliability.md $(RUNS)
+
+rolling: ## 100 restarts (RESTARTS=) of every service under load, one after the other: nothing lost, nothing doubled
+	CUPLINE_TEST_RESTARTS=$(or $(RESTARTS),100) go test -count 1 -timeout 30m -v -run 'TestEveryServiceIsRestartedUnderLoad' ./e2e/path
 
 tools: $(BIN)/golangci-lint ## the linter, benchstat and govulncheck, into .bin/
 

@@ -175,16 +175,7 @@ func (s *site) targets() []schedule.Target {
 			}
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(s.nodes)) {
-		class := schedule.Node
-		switch {
-		case len(s.Peers) == 0:
-			class = schedule.Server
-		case name == broker:
-			class = schedule.Anchor // its epmd serves the others
-		}
-		all = append(all, schedule.Target{Name: name, Class: class})
-	}
+	all = append(all, s.brokers()...)
 	return append(all, schedule.Target{Name: devices, Class: schedule.Wire},
 		schedule.Target{Name: database, Class: schedule.Server})
 }
