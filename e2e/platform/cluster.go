@@ -36,7 +36,7 @@ func (p *Platform) startBroker(ctx context.Context, nodes int) error {
 
 // node is the configuration of a node; the first one's names no other.
 func (p *Platform) node(i int) rabbitmq.Config {
-	config := rabbitmq.Config{Base: p.set.Folder}
+	config := rabbitmq.Config{Base: p.set.Folder, DeviceLogins: p.deviceLogins}
 	if p.epmd != nil {
 		config.EpmdPort, config.StartLimit = p.epmd.Port(), startLimit
 		// Two of three go on; one that is alone waits for them.

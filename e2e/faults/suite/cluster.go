@@ -29,6 +29,14 @@ func (s *site) brokers() []schedule.Target {
 	return all
 }
 
+// wholeBroker is what a fault of the broker as such breaks.
+func (s *site) wholeBroker() string {
+	if len(s.Peers) == 0 {
+		return broker
+	}
+	return cluster
+}
+
 // clusterBreakers break several nodes, or the one that matters most.
 func (s *site) clusterBreakers() map[schedule.Action]breaker {
 	return map[schedule.Action]breaker{
