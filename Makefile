@@ -5,7 +5,7 @@ BIN     := $(CURDIR)/.bin
 export GOFLAGS += -buildvcs=false
 
 .DEFAULT_GOAL := help
-.PHONY: help up reset test test-short test-install browser screenshots faults check fmt vet lint tidy modules bench bench-desk bench-console tools fuzz vulncheck licences
+.PHONY: help up reset test test-short test-install browser screenshots faults check fmt vet lint tidy modules bench bench-desk bench-console tools fuzz vulncheck licences reliability rolling
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -82,6 +82,12 @@ vulncheck: $(BIN)/golangci-lint ## what the Go vulnerability database knows of t
 
 licences: ## the modules that the programs are built from, with their licences
 	@go run ./local/cmd/licences
+
+reliability: ## docs/reliability.md anew, from what make faults left: RUNS='DIR/report.json ...'
+	go run ./e2e/cmd/faults -page docs/reliability.md $(RUNS)
+
+rolling: ## 100 restarts (RESTARTS=) of every service under load, one after the other: nothing lost, nothing doubled
+	CUPLINE_TEST_RESTARTS=$(or $(RESTARTS),100) go test -count 1 -timeout 30m -v -run 'TestEveryServiceIsRestartedUnderLoad' ./e2e/path
 
 tools: $(BIN)/golangci-lint ## the linter, benchstat and govulncheck, into .bin/
 

@@ -35,6 +35,7 @@ type Platform struct {
 	Database *postgres.Instance
 
 	set    services.Set
+	epmd   *rabbitmq.Epmd    // of the nodes of a cluster; one node alone has its own
 	logins map[string]string // database URLs by program
 	// deviceLogins is where the broker asks about devices: the internal port of the service named "api".
 	deviceLogins string
@@ -153,6 +154,9 @@ func (p *Platform) Stop(ctx context.Context) error {
 	}
 	for i := range max(len(p.nodes()), 1) {
 		errs = append(errs, rabbitmq.Discard(ctx, p.node(i)))
+	}
+	if p.epmd != nil {
+		errs = append(errs, p.epmd.Discard(ctx))
 	}
 	errs = append(errs, postgres.Discard(ctx, postgres.Config{Base: p.set.Folder}))
 	return errors.Join(errs...)
