@@ -19,6 +19,7 @@ import (
 	"github.com/cupline/cupline/store/audit"
 	"github.com/cupline/cupline/store/changes"
 	"github.com/cupline/cupline/store/deadletter"
+	"github.com/cupline/cupline/store/drain"
 	"github.com/cupline/cupline/store/identity"
 	"github.com/cupline/cupline/store/ledger"
 	"github.com/cupline/cupline/store/mailbox"
@@ -59,6 +60,7 @@ type App struct {
 	publisher *broker.Publisher
 	intake    *intake.Intake
 	letters   *deadletter.Store
+	drains    *drain.Store
 	desk      *ops.Desk
 	queues    *ops.Queues
 	clients   *ops.Clients
@@ -167,8 +169,9 @@ func (a *App) serve(context.Context) error {
 	a.public = httpapi.New(httpapi.Config{
 		Addr: a.cfg.Listen, Verifier: a.verifier, Clock: a.clock,
 		Acceptor: a.intake,
-		Registry: a.registry, Keys: a.keys, Ledger: ledger.NewReader(a.pool), Mailbox: mailbox.New(a.pool, mailbox.Limits{}),
-		Arrivals: a.arrivals, Trail: audit.New(a.pool), Letters: a.letters, Desk: a.desk, Queues: a.queues,
+		Registry: a.registry, Keys: a.keys, Ledger: ledger.NewReader(a.pool), Settler: ops.NewSettler(ledger.NewReader(a.pool), ledger.NewSettlements(a.pool), publisher{a.publisher}, a.clock),
+		Mailbox:  mailbox.New(a.pool, mailbox.Limits{}),
+		Arrivals: a.arrivals, Trail: audit.New(a.pool), Letters: a.letters, Desk: a.desk, Queues: a.queues, Drains: a.drains,
 		LoopGuard: a.cfg.LoopGuard, Clients: a.clients, Console: a.console,
 		Origins: a.cfg.Origins, Polls: a.cfg.LongPolls, AccessLog: a.cfg.AccessLog,
 		Metrics: metrics, Log: a.log, Failed: a.group.Fail,
