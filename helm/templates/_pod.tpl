@@ -17,8 +17,10 @@ seccompProfile:
   type: RuntimeDefault
 {{- end -}}
 
-{{/* Variables that say where broker and database are. */}}
+{{/* Variables that say where broker and database are. Takes root, and login: whose user of the database; the owner without it. */}}
 {{- define "cupline.connections" -}}
+{{- $login := and (include "cupline.loginsSecret" .root) .login -}}
+{{- with .root -}}
 - name: AMQP_URL
   valueFrom:
     secretKeyRef:
@@ -27,8 +29,13 @@ seccompProfile:
 - name: DATABASE_URL
   valueFrom:
     secretKeyRef:
+      {{- if $login }}
+      name: {{ include "cupline.loginsSecret" . | quote }}
+      key: {{ $login | quote }}
+      {{- else }}
       name: {{ include "cupline.postgresSecret" . | quote }}
       key: {{ .Values.quickstart.enabled | ternary "uri" .Values.postgres.urlKey | quote }}
+      {{- end }}
 {{- if .Values.rabbitmq.management.enabled }}
 {{- if and .Values.rabbitmq.management.urlKey (not .Values.quickstart.enabled) }}
 - name: RABBITMQ_MANAGEMENT_URL
@@ -45,7 +52,7 @@ seccompProfile:
 - name: {{ $variable }}
   valueFrom:
     secretKeyRef:
-      name: {{ include "cupline.rabbitmqSecret" $ | quote }}
+      name: {{ include "cupline.rabbitmqSecret" $.root | quote }}
       key: {{ $key | quote }}
 {{- end }}
 - name: RABBITMQ_MANAGEMENT_URL
@@ -53,8 +60,24 @@ seccompProfile:
 {{- end }}
 {{- end }}
 {{- end -}}
+{{- end -}}
 
-{{/* A service's pod. Takes root, component, program, config, teardown (seconds after the drain), env (a list) and public (whether clients come). */}}
+{{/* The janitor's own user of the database, in the recorders' pods; without its login there, it is off. */}}
+{{- define "cupline.janitor" -}}
+name: CUPLINE_JANITOR_DATABASE_URL
+valueFrom:
+  secretKeyRef:
+    {{- if include "cupline.loginsSecret" . }}
+    name: {{ include "cupline.loginsSecret" . | quote }}
+    key: janitor
+    optional: true
+    {{- else }}
+    name: {{ include "cupline.postgresSecret" . | quote }}
+    key: {{ .Values.quickstart.enabled | ternary "uri" .Values.postgres.urlKey | quote }}
+    {{- end }}
+{{- end -}}
+
+{{/* A service's pod. Takes root, component, program, login (its user of the database), config, teardown (seconds after the drain), env (a list) and public (whether clients come). */}}
 {{- define "cupline.pod" -}}
 {{- $root := .root -}}
 metadata:
@@ -107,7 +130,7 @@ spec:
       securityContext:
         {{- include "cupline.containerSecurity" $root | nindent 8 }}
       env:
-        {{- include "cupline.connections" $root | nindent 8 }}
+        {{- include "cupline.connections" (dict "root" $root "login" .login) | nindent 8 }}
         - name: CUPLINE_INTERNAL_ADDR
           value: ":9100"
         {{- if .public }}

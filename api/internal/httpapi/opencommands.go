@@ -98,7 +98,7 @@ func (s *Server) listOpenCommands(c echo.Context, who auth.Principal) error {
 
 // settleOpenCommand bounds its own waits: the database's, the broker's, and a moment for the recorder.
 func (s *Server) settleOpenCommand(c echo.Context, who auth.Principal) error {
-	tenant, err := ofTenant(c, who)
+	tenant, err := onlyTenant(c, who)
 	if err != nil {
 		return err
 	}

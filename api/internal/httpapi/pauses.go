@@ -41,7 +41,7 @@ func refusedPause(err error, unknown *problem.Problem) error {
 // pausingDevice is the handler that pauses a device, or lets it go on.
 func pausingDevice(paused bool) handler {
 	return func(s *Server, c echo.Context, who auth.Principal) error {
-		tenant, err := ofTenant(c, who)
+		tenant, err := onlyTenant(c, who)
 		if err != nil {
 			return err
 		}
@@ -61,8 +61,8 @@ func pausingDevice(paused bool) handler {
 	}
 }
 
-// ofTenant is tenantOf for routes with no other parameter.
-func ofTenant(c echo.Context, who auth.Principal) (string, error) {
+// onlyTenant is tenantOf for routes with no other parameter.
+func onlyTenant(c echo.Context, who auth.Principal) (string, error) {
 	if err := knownParams(c, "tenant"); err != nil {
 		return "", err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cupline/cupline/api/internal/intake"
 	"github.com/cupline/cupline/api/internal/problem"
+	"github.com/cupline/cupline/chassis/failpoint"
 	"github.com/cupline/cupline/schema/envelope"
 	"github.com/cupline/cupline/schema/jsonrpc"
 	"github.com/cupline/cupline/schema/message"
@@ -115,12 +116,14 @@ func (d *Desk) Preview(ctx context.Context, tenant string, letterID uuid.UUID, w
 // finish publishes what was begun just now. What the broker is known not to have is given back.
 func (d *Desk) finish(ctx context.Context, r *deadletter.Redrive) (Redriven, error) {
 	done := Redriven{CommandID: r.CommandID, Number: r.Number}
+	failpoint.Pass(failpoint.BeforeRedrive)
 	err := d.publish(ctx, r)
 	ctx, cancel := context.WithTimeout(ctx, writeLimit)
 	defer cancel()
 	var failed *intake.PublishError
 	switch {
 	case err == nil:
+		failpoint.Pass(failpoint.AfterRedrive)
 		if err := d.confirm(ctx, r); err != nil {
 			d.cfg.Log.Warn("a redrive is not noted yet", append(fields(r), zap.Error(err))...)
 			done.Pending = true
@@ -195,7 +198,7 @@ func (d *Desk) Undo(ctx context.Context, tenant string, letterID uuid.UUID, act 
 	l, err := d.cfg.Letters.Undo(ctx, tenant, letterID, act)
 	var state *deadletter.StateError
 	if errors.As(err, &state) && state.Letter.State == deadletter.Discarded {
-		return deadletter.Letter{}, problem.New(problem.LetterState, "it was discarded more than %s ago", deadletter.UndoLimit)
+		return deadletter.Letter{}, problem.New(problem.LetterState, "it was discarded more than %s ago, or is erased", deadletter.UndoLimit)
 	}
 	if err != nil {
 		return deadletter.Letter{}, Refusal(err)

@@ -17,6 +17,8 @@ type Console struct {
 	Out, Err io.Writer
 	// Getenv reads the environment.
 	Getenv func(name string) string
+	// Now is the clock; time.Now when nil.
+	Now func() time.Time
 	// JSON asks for JSON on Out: one object for what is one thing, one line for each of several.
 	JSON bool
 }

@@ -22,7 +22,7 @@ import (
 // Command is `cupline devices`.
 func Command(c *console.Console) *cobra.Command {
 	cmd := &cobra.Command{Use: "devices", Aliases: []string{"device"}, Short: "List, make and delete devices", Args: cobra.NoArgs}
-	cmd.AddCommand(list(c), get(c), put(c), remove(c), pause(c, true), pause(c, false))
+	cmd.AddCommand(list(c), get(c), put(c), remove(c), pause(c, true), pause(c, false), credentials(c), disconnect(c))
 	return cmd
 }
 

@@ -29,6 +29,8 @@ type App struct {
 	registry *telemetry.Registry
 	group    *lifecycle.Group
 	server   *telemetry.Server
+	// certificates shows when those that are loaded end.
+	certificates *telemetry.Certificates
 
 	ledgerPool *postgres.Pool
 	pool       *postgres.Pool
@@ -52,9 +54,13 @@ func New(ctx context.Context, cfg Settings, log *zap.Logger, level zap.AtomicLev
 	a.server = telemetry.NewServer(telemetry.ServerConfig{
 		Addr: cfg.InternalAddr, Profiles: cfg.Profiles, Registry: a.registry, Level: level, Log: log, Failed: a.group.Fail,
 	})
+	var err error
+	if a.certificates, err = telemetry.NewCertificates(a.registry); err != nil {
+		return nil, fmt.Errorf("register the certificates' metrics: %w", err)
+	}
 	a.group.Add("internal port", a.server.Start, a.server.Stop)
 	// Each part registers its teardown behind those that it needs.
-	for _, build := range []func(context.Context) error{a.database, a.broker, a.record, a.work} {
+	for _, build := range []func(context.Context) error{a.database, a.broker, a.record, a.work, a.clean} {
 		if err := build(ctx); err != nil {
 			a.close()
 			return nil, err

@@ -33,6 +33,8 @@ type App struct {
 	metrics  *metrics
 	group    *lifecycle.Group
 	internal *telemetry.Server
+	// certificates shows when those that are loaded end.
+	certificates *telemetry.Certificates
 
 	pool, ledgerPool *postgres.Pool
 	clock            *postgres.Clock
@@ -65,6 +67,10 @@ func New(ctx context.Context, cfg Settings, log *zap.Logger, level zap.AtomicLev
 	a.internal = telemetry.NewServer(telemetry.ServerConfig{
 		Addr: cfg.InternalAddr, Profiles: cfg.Profiles, Registry: a.registry, Level: level, Log: log, Failed: a.group.Fail,
 	})
+	var err error
+	if a.certificates, err = telemetry.NewCertificates(a.registry); err != nil {
+		return nil, fmt.Errorf("register the certificates' metrics: %w", err)
+	}
 	a.group.Add("internal port", a.internal.Start, a.internal.Stop)
 	// Each part registers its teardown behind those that it needs.
 	for _, build := range []func(context.Context) error{a.database, a.links, a.mailbox, a.delivery, a.prune, a.survey, a.listen} {

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/cupline/cupline/chassis/broker"
+	"github.com/cupline/cupline/chassis/failpoint"
 	"github.com/cupline/cupline/schema/envelope"
 	"github.com/cupline/cupline/schema/jsonrpc"
 	"github.com/cupline/cupline/schema/message"
@@ -224,6 +225,7 @@ func (w *Writer) conclude(ctx context.Context, batch []*broker.Delivery, items [
 		}
 	}
 	if len(announced) > 0 {
+		failpoint.Pass(failpoint.AfterMailbox)
 		w.announce(ctx, announced)
 	}
 }
