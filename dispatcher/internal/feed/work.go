@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/cupline/cupline/chassis/broker"
+	"github.com/cupline/cupline/chassis/tracing"
 	"github.com/cupline/cupline/dispatcher/internal/dispatch"
 	"github.com/cupline/cupline/schema/envelope"
 	"github.com/cupline/cupline/schema/outcome"
@@ -39,8 +40,10 @@ type WorkConfig struct {
 	// Gate is the lane's, as operators have set it.
 	Gate Gate
 	// Now tells database time.
-	Now     func() time.Time
-	Sender  *Sender
+	Now    func() time.Time
+	Sender *Sender
+	// Tracer of commands; nil is off.
+	Tracer  *tracing.Tracer
 	Log     *zap.Logger
 	Metrics *Metrics
 }
