@@ -22,6 +22,7 @@ import (
 	"github.com/cupline/cupline/store/changes"
 	"github.com/cupline/cupline/store/credential"
 	"github.com/cupline/cupline/store/deadletter"
+	"github.com/cupline/cupline/store/drain"
 	"github.com/cupline/cupline/store/identity"
 	"github.com/cupline/cupline/store/ledger"
 	"github.com/cupline/cupline/store/mailbox"
@@ -66,6 +67,7 @@ type App struct {
 	publisher   *broker.Publisher
 	intake      *intake.Intake
 	letters     *deadletter.Store
+	drains      *drain.Store
 	desk        *ops.Desk
 	queues      *ops.Queues
 	clients     *ops.Clients
@@ -205,7 +207,8 @@ func (a *App) serve(context.Context) error {
 	a.public = httpapi.New(httpapi.Config{
 		Addr: a.cfg.Listen, TLS: tls, Verifier: a.verifier, Clock: a.clock, Acceptor: a.intake,
 		Registry: a.registry, Keys: a.keys, Credentials: a.credentials, Ledger: ledger.NewReader(a.pool), Mailbox: mailbox.New(a.pool, mailbox.Limits{}),
-		Arrivals: a.arrivals, Trail: audit.New(a.pool), Letters: a.letters, Desk: a.desk, Queues: a.queues,
+		Arrivals: a.arrivals, Trail: audit.New(a.pool), Letters: a.letters, Desk: a.desk, Queues: a.queues, Drains: a.drains,
+		Settler:   ops.NewSettler(ledger.NewReader(a.pool), ledger.NewSettlements(a.pool), publisher{a.publisher}, a.clock),
 		LoopGuard: a.cfg.LoopGuard, Clients: a.clients, Console: a.console,
 		KeyRate: buckets(a.cfg.Limits.KeyRate, bursts), Failures: buckets(a.cfg.Limits.FailedLogins, loginBursts), Logins: logins,
 		Proxies: proxies, Timeouts: a.cfg.Limits.timeouts(),

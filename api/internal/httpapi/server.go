@@ -24,6 +24,7 @@ import (
 	"github.com/cupline/cupline/store/audit"
 	"github.com/cupline/cupline/store/credential"
 	"github.com/cupline/cupline/store/deadletter"
+	"github.com/cupline/cupline/store/drain"
 	"github.com/cupline/cupline/store/identity"
 	"github.com/cupline/cupline/store/ledger"
 	"github.com/cupline/cupline/store/mailbox"
@@ -52,6 +53,8 @@ type Config struct {
 	// LoopGuard is how many redrives of a letter's command may have died before the letter is held.
 	LoopGuard int
 	Queues    *ops.Queues
+	Drains    *drain.Store
+	Settler   *ops.Settler
 	Clients   *ops.Clients
 	// Console is served below console.Prefix; none when nil.
 	Console http.Handler
