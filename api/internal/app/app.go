@@ -19,10 +19,12 @@ import (
 	"github.com/cupline/cupline/store/audit"
 	"github.com/cupline/cupline/store/changes"
 	"github.com/cupline/cupline/store/deadletter"
+	"github.com/cupline/cupline/store/erasure"
 	"github.com/cupline/cupline/store/identity"
 	"github.com/cupline/cupline/store/ledger"
 	"github.com/cupline/cupline/store/mailbox"
 	"github.com/cupline/cupline/store/registry"
+	"github.com/cupline/cupline/store/retention"
 )
 
 // teardown is what stopping may take besides the drain.
@@ -173,7 +175,8 @@ func (a *App) serve(context.Context) error {
 	a.public = httpapi.New(httpapi.Config{
 		Addr: a.cfg.Listen, Verifier: a.verifier, Clock: a.clock, Acceptor: a.intake,
 		Registry: a.registry, Keys: a.keys, Ledger: ledger.NewReader(a.pool), Mailbox: mailbox.New(a.pool, mailbox.Limits{}),
-		Arrivals: a.arrivals, Trail: audit.New(a.pool), Letters: a.letters, Desk: a.desk, Queues: a.queues,
+		Arrivals: a.arrivals, Trail: audit.New(a.pool), Letters: a.letters, Desk: a.desk,
+		Retention: retention.New(a.pool), Erasures: erasure.New(a.pool), Queues: a.queues,
 		LoopGuard: a.cfg.LoopGuard, Clients: a.clients, Console: a.console,
 		Origins: a.cfg.Origins, Polls: a.cfg.LongPolls, AccessLog: a.cfg.AccessLog,
 		Metrics: metrics, Log: a.log, Failed: a.group.Fail,

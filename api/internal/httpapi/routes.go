@@ -61,7 +61,7 @@ func routes() []route {
 		{http.MethodGet, "/v1/tenants/:tenant", auth.TenantsAdmin, stored((*Server).getTenant)},
 		{http.MethodPut, "/v1/tenants/:tenant", auth.TenantsAdmin, stored((*Server).putTenant)},
 		{http.MethodDelete, "/v1/tenants/:tenant", auth.TenantsAdmin, stored((*Server).deleteTenant)},
-	}, append(operatorRoutes(), overviewRoutes()...)...)
+	}, append(append(operatorRoutes(), overviewRoutes()...), keepingRoutes()...)...)
 }
 
 // guarded lets in whoever has the scope.
