@@ -29,6 +29,7 @@ func filled(t *testing.T) *postgrestest.Database {
 			`insert into tickets (tenant, hash, client, key_id, scopes, good_until) values ($1, sha256($1::text::bytea), 'web', 'k', '{}', now())`,
 			`insert into device_types (tenant, type, lane, driver, methods, all_idempotent) values ($1, 'lamp', 'default', 'mqtt', '{}', false)`,
 			`insert into devices (tenant, device, type) values ($1, 'lamp-1', 'lamp')`,
+			`insert into device_credentials (tenant, device, credential, hash) values ($1, 'lamp-1', 'x', sha256('x'))`,
 			`insert into ledger (tenant, client, id, redrive, command_id, digest, device, device_type, method, lane, timeout_ms,
 				idempotent, one_way, accepted_at, deadline_at) values ($1, 'web', 's:1', 0, gen_random_uuid(), '', 'lamp-1', 'lamp', 'm', 'default',
 				1, false, false, now(), now())`,

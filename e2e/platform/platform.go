@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/cupline/cupline/local/ports"
 	"github.com/cupline/cupline/local/postgres"
 	"github.com/cupline/cupline/local/process"
 	"github.com/cupline/cupline/local/rabbitmq"
@@ -35,6 +36,8 @@ type Platform struct {
 
 	set    services.Set
 	logins map[string]string // database URLs by program
+	// deviceLogins is where the broker asks about devices: the internal port of the service named "api".
+	deviceLogins string
 
 	mu      sync.Mutex // guards the rest
 	running map[string]*services.Service
@@ -58,6 +61,12 @@ func StartCluster(ctx context.Context, folder string, nodes int, build ...string
 	if err != nil {
 		return p, err
 	}
+	internal, err := ports.Choose(0)
+	if err != nil {
+		return p, err
+	}
+	p.ports[services.API] = [2]int{0, internal[0]}
+	p.deviceLogins = "http://" + ports.Address(internal[0]) + "/broker"
 	var all sync.WaitGroup
 	var broker, database, built error
 	all.Go(func() { broker = p.startBroker(ctx, nodes) })
@@ -139,7 +148,7 @@ func (p *Platform) Run(ctx context.Context, name, program string, env map[string
 // Launch is Run without the wait.
 func (p *Platform) Launch(name, program string, env map[string]string) (*services.Service, error) {
 	p.mu.Lock()
-	ports := p.ports[name]
+	remembered := p.ports[name]
 	p.mu.Unlock()
 	own := map[string]string{}
 	if login := p.logins[program]; login != "" {
@@ -150,7 +159,7 @@ func (p *Platform) Launch(name, program string, env map[string]string) (*service
 	}
 	maps.Copy(own, env)
 	service, err := p.set.Start(services.Spec{
-		Name: name, Program: program, Env: own, Public: ports[0], Internal: ports[1],
+		Name: name, Program: program, Env: own, Public: remembered[0], Internal: remembered[1],
 	})
 	if err != nil {
 		return nil, err

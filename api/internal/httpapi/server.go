@@ -19,6 +19,7 @@ import (
 	"github.com/cupline/cupline/api/internal/ops"
 	"github.com/cupline/cupline/console"
 	"github.com/cupline/cupline/store/audit"
+	"github.com/cupline/cupline/store/credential"
 	"github.com/cupline/cupline/store/deadletter"
 	"github.com/cupline/cupline/store/erasure"
 	"github.com/cupline/cupline/store/identity"
@@ -36,14 +37,15 @@ type Config struct {
 	Acceptor Acceptor
 	Clock    intake.Clock
 
-	Registry *registry.Store
-	Keys     *identity.Store
-	Ledger   *ledger.Reader
-	Mailbox  *mailbox.Store
-	Arrivals *mailbox.Arrivals
-	Trail    *audit.Trail
-	Letters  *deadletter.Store
-	Desk     *ops.Desk
+	Registry    *registry.Store
+	Keys        *identity.Store
+	Credentials *credential.Store
+	Ledger      *ledger.Reader
+	Mailbox     *mailbox.Store
+	Arrivals    *mailbox.Arrivals
+	Trail       *audit.Trail
+	Letters     *deadletter.Store
+	Desk        *ops.Desk
 	// Retention and Erasures are what is kept for how long, and what is erased on request.
 	Retention *retention.Store
 	Erasures  *erasure.Store

@@ -203,6 +203,9 @@ func (p *Platform) startServices(ctx context.Context) error {
 // BrokerURL is the broker's AMQP address.
 func (p *Platform) BrokerURL() string { return p.broker.URL() }
 
+// DatabaseURL is that of the tables' owner.
+func (p *Platform) DatabaseURL() string { return p.database.URL() }
+
 // MQTTAddress is host:port of the broker's MQTT listener.
 func (p *Platform) MQTTAddress() string { return p.broker.MQTTAddress() }
 

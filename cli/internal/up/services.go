@@ -76,6 +76,9 @@ func (s *stage) introduce(remembered map[string]servicePorts) error {
 // startServices starts all of them at once and waits until each is ready.
 func (s *stage) startServices(ctx context.Context) error {
 	remembered := s.recallPorts()
+	if s.apiInternal != 0 {
+		remembered[services.API] = servicePorts{Public: remembered[services.API].Public, Internal: s.apiInternal}
+	}
 	if err := s.introduce(remembered); err != nil {
 		return err
 	}

@@ -76,10 +76,19 @@ func (a *App) database(ctx context.Context) error {
 		return err
 	}
 	a.metrics.limit.Set(float64(a.cfg.Connections))
-	a.keys = identity.NewVerifier(identity.New(a.pool), identity.VerifierConfig{
-		Now: a.clock.Now, Log: a.log, LoadTimeout: lookupLimit,
+	verifier := identity.VerifierConfig{
+		Now: a.clock.Now, Log: a.log, LoadTimeout: lookupLimit, Claims: a.cfg.Tokens.Claims, Tickets: true,
 		OnRevoke: func(tenant, client, keyID string) { a.hub.Revoked(tenant, client, keyID) },
-	})
+	}
+	if a.cfg.Tokens.JWKS != "" {
+		tokens, err := a.cfg.Tokens.Verifier(a.clock.Now, a.log)
+		if err != nil {
+			return fmt.Errorf("take tokens: %w", err)
+		}
+		a.group.Add("issuer's keys", tokens.Start, tokens.Stop)
+		verifier.Tokens = tokens
+	}
+	a.keys = identity.NewVerifier(identity.New(a.pool), verifier)
 	listener := postgres.NewListener(a.pool, changes.Listener(a.log, a.keys))
 	a.ledger, err = ledger.NewWriter(a.ledgerPool, ledger.Config{}, ledger.NewMetrics(a.registry))
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/cupline/cupline/chassis/settings"
 	"github.com/cupline/cupline/chassis/telemetry"
 	"github.com/cupline/cupline/schema/topology"
+	"github.com/cupline/cupline/store/identity"
 )
 
 // Settings of a pusher, as the environment gives them.
@@ -53,6 +54,8 @@ type Settings struct {
 	InternalAddr string        `env:"CUPLINE_INTERNAL_ADDR" default:"127.0.0.1:9103" doc:"host:port of /healthz, /readyz, /metrics and /loglevel; it asks for no credentials"`
 	Profiles     bool          `env:"CUPLINE_PROFILES" default:"false" doc:"Go's profiles at /debug/pprof/ of the internal port, for who may reach it"`
 	Drain        time.Duration `env:"CUPLINE_DRAIN" default:"20s" doc:"over which clients are sent elsewhere at SIGTERM, at most; 0s to 30m"`
+
+	Tokens identity.TokenSettings
 
 	Log telemetry.LogConfig
 
