@@ -23,10 +23,12 @@ import (
 	"github.com/cupline/cupline/store/credential"
 	"github.com/cupline/cupline/store/deadletter"
 	"github.com/cupline/cupline/store/drain"
+	"github.com/cupline/cupline/store/erasure"
 	"github.com/cupline/cupline/store/identity"
 	"github.com/cupline/cupline/store/ledger"
 	"github.com/cupline/cupline/store/mailbox"
 	"github.com/cupline/cupline/store/registry"
+	"github.com/cupline/cupline/store/retention"
 )
 
 // teardown is what stopping may take besides the drain.
@@ -209,6 +211,7 @@ func (a *App) serve(context.Context) error {
 		Registry: a.registry, Keys: a.keys, Credentials: a.credentials, Ledger: ledger.NewReader(a.pool), Mailbox: mailbox.New(a.pool, mailbox.Limits{}),
 		Arrivals: a.arrivals, Trail: audit.New(a.pool), Letters: a.letters, Desk: a.desk, Queues: a.queues, Drains: a.drains,
 		Settler:   ops.NewSettler(ledger.NewReader(a.pool), ledger.NewSettlements(a.pool), publisher{a.publisher}, a.clock),
+		Retention: retention.New(a.pool), Erasures: erasure.New(a.pool),
 		LoopGuard: a.cfg.LoopGuard, Clients: a.clients, Console: a.console,
 		KeyRate: buckets(a.cfg.Limits.KeyRate, bursts), Failures: buckets(a.cfg.Limits.FailedLogins, loginBursts), Logins: logins,
 		Proxies: proxies, Timeouts: a.cfg.Limits.timeouts(),

@@ -71,6 +71,7 @@ var kinds = map[problem.Code]kind{
 	problem.Assigned:        {http.StatusConflict, "Somebody else looks after it", 0},
 	problem.PauseState:      {http.StatusConflict, "It is already so", 0},
 	problem.UnknownDrain:    {http.StatusNotFound, "No such drain", 0},
+	problem.ErasureState:    {http.StatusConflict, "It is being erased already", 0},
 	problem.DrainState:      {http.StatusConflict, "The drain's state does not allow it", 0},
 	problem.CommandState:    {http.StatusConflict, "The command's state does not allow it", 0},
 	problem.NotRedrivable:   {http.StatusUnprocessableEntity, "There is no command to send again", 0},

@@ -63,7 +63,7 @@ func routes() []route {
 		{http.MethodGet, "/v1/tenants/:tenant", auth.TenantsAdmin, stored((*Server).getTenant)},
 		{http.MethodPut, "/v1/tenants/:tenant", auth.TenantsAdmin, stored((*Server).putTenant)},
 		{http.MethodDelete, "/v1/tenants/:tenant", auth.TenantsAdmin, stored((*Server).deleteTenant)},
-	}, deviceRoutes(), operatorRoutes(), overviewRoutes())
+	}, deviceRoutes(), operatorRoutes(), overviewRoutes(), keepingRoutes())
 }
 
 // guarded lets in whoever has the scope.

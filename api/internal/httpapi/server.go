@@ -25,10 +25,12 @@ import (
 	"github.com/cupline/cupline/store/credential"
 	"github.com/cupline/cupline/store/deadletter"
 	"github.com/cupline/cupline/store/drain"
+	"github.com/cupline/cupline/store/erasure"
 	"github.com/cupline/cupline/store/identity"
 	"github.com/cupline/cupline/store/ledger"
 	"github.com/cupline/cupline/store/mailbox"
 	"github.com/cupline/cupline/store/registry"
+	"github.com/cupline/cupline/store/retention"
 )
 
 // Config of a Server. Everything without a default is required.
@@ -50,6 +52,9 @@ type Config struct {
 	Trail       *audit.Trail
 	Letters     *deadletter.Store
 	Desk        *ops.Desk
+	// Retention and Erasures are what is kept for how long, and what is erased on request.
+	Retention *retention.Store
+	Erasures  *erasure.Store
 	// LoopGuard is how many redrives of a letter's command may have died before the letter is held.
 	LoopGuard int
 	Queues    *ops.Queues

@@ -63,6 +63,7 @@ const (
 	UnknownDrain    Code = "unknown_drain"
 	DrainState      Code = "drain_state"
 	CommandState    Code = "command_state"
+	ErasureState    Code = "erasure_state"
 )
 
 // None stands in Offset and Index where nothing is to be said of them.
