@@ -18,6 +18,7 @@ import (
 	"github.com/cupline/cupline/store"
 	"github.com/cupline/cupline/store/audit"
 	"github.com/cupline/cupline/store/changes"
+	"github.com/cupline/cupline/store/credential"
 	"github.com/cupline/cupline/store/deadletter"
 	"github.com/cupline/cupline/store/identity"
 	"github.com/cupline/cupline/store/ledger"
@@ -48,22 +49,23 @@ type App struct {
 	public       *httpapi.Server
 	console      *console.Handler
 
-	pool      *postgres.Pool
-	clock     *postgres.Clock
-	registry  *registry.Store
-	cache     *registry.Cache
-	keys      *identity.Store
-	verifier  *identity.Verifier
-	arrivals  *mailbox.Arrivals
-	quota     *mailbox.Quota
-	link      *broker.Link
-	lanes     *lanes
-	publisher *broker.Publisher
-	intake    *intake.Intake
-	letters   *deadletter.Store
-	desk      *ops.Desk
-	queues    *ops.Queues
-	clients   *ops.Clients
+	pool        *postgres.Pool
+	clock       *postgres.Clock
+	registry    *registry.Store
+	cache       *registry.Cache
+	keys        *identity.Store
+	credentials *credential.Store
+	verifier    *identity.Verifier
+	arrivals    *mailbox.Arrivals
+	quota       *mailbox.Quota
+	link        *broker.Link
+	lanes       *lanes
+	publisher   *broker.Publisher
+	intake      *intake.Intake
+	letters     *deadletter.Store
+	desk        *ops.Desk
+	queues      *ops.Queues
+	clients     *ops.Clients
 }
 
 // New puts a process together; nothing is connected before Run.
@@ -78,7 +80,7 @@ func New(ctx context.Context, cfg Settings, log *zap.Logger, level zap.AtomicLev
 	}
 	a.group.Add("internal port", a.internal.Start, a.internal.Stop)
 	// Each part registers its teardown behind those that it needs.
-	for _, build := range []func(context.Context) error{a.database, a.broker, a.serve} {
+	for _, build := range []func(context.Context) error{a.database, a.broker, a.devices, a.serve} {
 		if err := build(ctx); err != nil {
 			return nil, err
 		}
@@ -115,7 +117,16 @@ func (a *App) database(ctx context.Context) error {
 	a.registry = registry.New(pool)
 	a.cache = registry.NewCache(a.registry, registry.CacheConfig{LoadTimeout: lookLimit, OnLanes: func() { a.lanes.changed() }})
 	a.keys = identity.New(pool)
-	a.verifier = identity.NewVerifier(a.keys, identity.VerifierConfig{LoadTimeout: lookLimit, Now: a.clock.Now, Log: a.log})
+	verifier := identity.VerifierConfig{LoadTimeout: lookLimit, Now: a.clock.Now, Claims: a.cfg.Tokens.Claims, Log: a.log}
+	if a.cfg.Tokens.JWKS != "" {
+		tokens, err := a.cfg.Tokens.Verifier(a.clock.Now, a.log)
+		if err != nil {
+			return fmt.Errorf("take tokens: %w", err)
+		}
+		a.group.Add("issuer's keys", tokens.Start, tokens.Stop)
+		verifier.Tokens = tokens
+	}
+	a.verifier = identity.NewVerifier(a.keys, verifier)
 	a.arrivals = mailbox.NewArrivals()
 	a.quota = mailbox.NewQuota(pool, a.log)
 	listener := postgres.NewListener(pool, changes.Listener(a.log, a.cache, a.verifier, a.arrivals, a.quota))
@@ -172,7 +183,7 @@ func (a *App) serve(context.Context) error {
 	}
 	a.public = httpapi.New(httpapi.Config{
 		Addr: a.cfg.Listen, Verifier: a.verifier, Clock: a.clock, Acceptor: a.intake,
-		Registry: a.registry, Keys: a.keys, Ledger: ledger.NewReader(a.pool), Mailbox: mailbox.New(a.pool, mailbox.Limits{}),
+		Registry: a.registry, Keys: a.keys, Credentials: a.credentials, Ledger: ledger.NewReader(a.pool), Mailbox: mailbox.New(a.pool, mailbox.Limits{}),
 		Arrivals: a.arrivals, Trail: audit.New(a.pool), Letters: a.letters, Desk: a.desk, Queues: a.queues,
 		LoopGuard: a.cfg.LoopGuard, Clients: a.clients, Console: a.console,
 		Origins: a.cfg.Origins, Polls: a.cfg.LongPolls, AccessLog: a.cfg.AccessLog,

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cupline/cupline/chassis/settings"
 	"github.com/cupline/cupline/chassis/telemetry"
+	"github.com/cupline/cupline/store/identity"
 )
 
 // Settings of an api process, as the environment gives them.
@@ -19,7 +20,7 @@ type Settings struct {
 	ManagementURL settings.Secret `env:"RABBITMQ_MANAGEMENT_URL" doc:"the broker's management API, http://user:password@host:port; without it GET /v1/queues knows depth and consumers only"`
 
 	Listen       string   `env:"CUPLINE_LISTEN" default:"127.0.0.1:8080" doc:"host:port of the API"`
-	InternalAddr string   `env:"CUPLINE_INTERNAL_ADDR" default:"127.0.0.1:9101" doc:"host:port of /healthz, /readyz, /metrics and /loglevel; it asks for no credentials"`
+	InternalAddr string   `env:"CUPLINE_INTERNAL_ADDR" default:"127.0.0.1:9101" doc:"host:port of /healthz, /readyz, /metrics, /loglevel, and of /broker/, where RabbitMQ asks about devices; it asks for no credentials"`
 	Profiles     bool     `env:"CUPLINE_PROFILES" default:"false" doc:"Go's profiles at /debug/pprof/ of the internal port, for who may reach it"`
 	Origins      []string `env:"CUPLINE_CORS_ORIGINS" doc:"origins of web pages that may call the API, such as https://shop.example, comma separated; none when empty"`
 
@@ -33,8 +34,12 @@ type Settings struct {
 
 	DatabaseConnections int32 `env:"CUPLINE_DATABASE_CONNECTIONS" default:"16" doc:"connections to Postgres besides the one that listens; 2 to 100"`
 
+	DeviceCertificates bool `env:"CUPLINE_DEVICE_CERTIFICATES" default:"false" doc:"lets devices log in without a password whose client certificate the broker has verified; only with mqtt.ssl_cert_login = true at the broker"`
+
 	AccessLog bool          `env:"CUPLINE_ACCESS_LOG" default:"false" doc:"a log line for each request"`
 	Drain     time.Duration `env:"CUPLINE_DRAIN" default:"20s" doc:"how long requests under way may go on at SIGTERM; 0s to 5m"`
+
+	Tokens identity.TokenSettings
 
 	Log telemetry.LogConfig
 }

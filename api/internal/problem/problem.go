@@ -28,6 +28,8 @@ const (
 	KeyEnded             Code = "key_ended"
 	OtherReach           Code = "other_reach"
 	UnknownCommand       Code = "unknown_command"
+	UnknownCredential    Code = "unknown_credential"
+	TooManyCredentials   Code = "too_many_credentials"
 	MethodNotAllowed     Code = "method_not_allowed"
 	InUse                Code = "in_use"
 	TooLarge             Code = "too_large"
@@ -103,6 +105,12 @@ func From(code Code, cause error) *Problem {
 // At names the member, header or parameter that is meant.
 func (p *Problem) At(field string) *Problem {
 	p.Field = field
+	return p
+}
+
+// Because gives a cause to what is told; it is logged alone.
+func (p *Problem) Because(cause error) *Problem {
+	p.Cause = cause
 	return p
 }
 

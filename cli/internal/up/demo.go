@@ -20,8 +20,10 @@ func (s *stage) prepareDemo(ctx context.Context) error {
 	if err := demo.Prepare(ctx, pool); err != nil {
 		return err
 	}
-	s.access.Key, err = s.demoKey(ctx, identity.New(pool))
-	return err
+	if s.access.Key, err = s.demoKey(ctx, identity.New(pool)); err != nil {
+		return err
+	}
+	return s.admitAgent(ctx, pool)
 }
 
 // demoKey keeps the key of an earlier run while it is good.

@@ -50,7 +50,7 @@ func (s *stage) specs() []services.Spec {
 	}
 	specs := []services.Spec{
 		{Name: "api", Program: services.API, Env: env(s.logins.API, "CUPLINE_CONSOLE_PUSH_URL", s.access.Push)},
-		{Name: "dispatcher", Program: services.Dispatcher, Env: env(s.logins.Dispatcher)},
+		{Name: "dispatcher", Program: services.Dispatcher, Env: env(s.logins.Dispatcher, "CUPLINE_JANITOR_DATABASE_URL", s.logins.Janitor)},
 		{Name: "pusher", Program: services.Pusher, Env: env(s.logins.Pusher, "CUPLINE_SLOT", "pusher-0", "CUPLINE_ORIGINS", s.access.API)},
 	}
 	if s.access.MQTT != "" {
@@ -76,6 +76,9 @@ func (s *stage) introduce(remembered map[string]servicePorts) error {
 // startServices starts all of them at once and waits until each is ready.
 func (s *stage) startServices(ctx context.Context) error {
 	remembered := s.recallPorts()
+	if s.apiInternal != 0 {
+		remembered[services.API] = servicePorts{Public: remembered[services.API].Public, Internal: s.apiInternal}
+	}
 	if err := s.introduce(remembered); err != nil {
 		return err
 	}
