@@ -53,6 +53,8 @@ func Program(name string) Need {
 		need.Packages = []string{"nodejs"}
 	case "mosquitto_pub":
 		need.Packages = []string{"mosquitto-clients"}
+	case "prometheus":
+		need.Services = []string{"prometheus.service"}
 	}
 	return need
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/cupline/cupline/chassis/lifecycle"
 	"github.com/cupline/cupline/chassis/postgres"
 	"github.com/cupline/cupline/chassis/telemetry"
+	"github.com/cupline/cupline/chassis/tracing"
 	"github.com/cupline/cupline/console"
 	"github.com/cupline/cupline/store"
 	"github.com/cupline/cupline/store/audit"
@@ -46,6 +47,7 @@ type App struct {
 	internal *telemetry.Server
 	// certificates shows when those that are loaded end.
 	certificates *telemetry.Certificates
+	tracer       *tracing.Tracer // nil while tracing is off
 	public       *httpapi.Server
 	console      *console.Handler
 
@@ -78,7 +80,11 @@ func New(ctx context.Context, cfg Settings, log *zap.Logger, level zap.AtomicLev
 	if a.certificates, err = telemetry.NewCertificates(a.metrics); err != nil {
 		return nil, fmt.Errorf("register the certificates' metrics: %w", err)
 	}
+	if a.tracer, err = tracing.New(ctx, cfg.Trace, "api", a.metrics, log); err != nil {
+		return nil, err
+	}
 	a.group.Add("internal port", a.internal.Start, a.internal.Stop)
+	a.group.Add("traces", nil, a.tracer.Stop)
 	// Each part registers its teardown behind those that it needs.
 	for _, build := range []func(context.Context) error{a.database, a.broker, a.devices, a.serve} {
 		if err := build(ctx); err != nil {
@@ -187,7 +193,7 @@ func (a *App) serve(context.Context) error {
 		Arrivals: a.arrivals, Trail: audit.New(a.pool), Letters: a.letters, Desk: a.desk, Queues: a.queues,
 		LoopGuard: a.cfg.LoopGuard, Clients: a.clients, Console: a.console,
 		Origins: a.cfg.Origins, Polls: a.cfg.LongPolls, AccessLog: a.cfg.AccessLog,
-		Metrics: metrics, Log: a.log, Failed: a.group.Fail,
+		Metrics: metrics, Tracer: a.tracer, Log: a.log, Failed: a.group.Fail,
 	})
 	a.group.Add("public port", a.public.Start, a.finish)
 	a.group.Add("readiness", nil, func(context.Context) error {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cupline/cupline/chassis/settings"
 	"github.com/cupline/cupline/chassis/telemetry"
+	"github.com/cupline/cupline/chassis/tracing"
 	"github.com/cupline/cupline/store/identity"
 )
 
@@ -39,9 +40,12 @@ type Settings struct {
 	AccessLog bool          `env:"CUPLINE_ACCESS_LOG" default:"false" doc:"a log line for each request"`
 	Drain     time.Duration `env:"CUPLINE_DRAIN" default:"20s" doc:"how long requests under way may go on at SIGTERM; 0s to 5m"`
 
+	Figures time.Duration `env:"CUPLINE_FIGURES_EVERY" default:"15s" doc:"pause between two looks at figures that only the broker or the database can tell; 1s to 10m"`
+
 	Tokens identity.TokenSettings
 
-	Log telemetry.LogConfig
+	Log   telemetry.LogConfig
+	Trace tracing.Settings
 }
 
 // Check reports every problem that no single value shows.
@@ -62,6 +66,9 @@ func (s *Settings) Check() error {
 	}
 	if s.DatabaseConnections < 2 || s.DatabaseConnections > 100 {
 		wrong("CUPLINE_DATABASE_CONNECTIONS is %d: must be 2 to 100", s.DatabaseConnections)
+	}
+	if s.Figures < time.Second || s.Figures > 10*time.Minute {
+		wrong("CUPLINE_FIGURES_EVERY is %s: must be 1s to 10m", s.Figures)
 	}
 	if s.Drain < 0 || s.Drain > 5*time.Minute {
 		wrong("CUPLINE_DRAIN is %s: must be 0s to 5m", s.Drain)

@@ -17,6 +17,7 @@ import (
 	"github.com/cupline/cupline/api/internal/auth"
 	"github.com/cupline/cupline/api/internal/intake"
 	"github.com/cupline/cupline/api/internal/ops"
+	"github.com/cupline/cupline/chassis/tracing"
 	"github.com/cupline/cupline/console"
 	"github.com/cupline/cupline/store/audit"
 	"github.com/cupline/cupline/store/credential"
@@ -59,7 +60,9 @@ type Config struct {
 	AccessLog bool
 	Timeouts  Timeouts
 	Metrics   *Metrics
-	Log       *zap.Logger
+	// Tracer of posts; nil is off.
+	Tracer *tracing.Tracer
+	Log    *zap.Logger
 	// Failed is told when the server dies while it runs.
 	Failed func(error)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cupline/cupline/chassis/settings"
 	"github.com/cupline/cupline/chassis/telemetry"
+	"github.com/cupline/cupline/chassis/tracing"
 	"github.com/cupline/cupline/dispatcher/internal/device/http"
 	"github.com/cupline/cupline/schema/topology"
 )
@@ -50,7 +51,10 @@ type Settings struct {
 	Profiles     bool          `env:"CUPLINE_PROFILES" default:"false" doc:"Go's profiles at /debug/pprof/ of the internal port, for who may reach it"`
 	Drain        time.Duration `env:"CUPLINE_DRAIN" default:"20s" doc:"how long commands that have started may go on at SIGTERM; 0s to 30m"`
 
-	Log telemetry.LogConfig
+	Figures time.Duration `env:"CUPLINE_FIGURES_EVERY" default:"15s" doc:"pause between two looks at figures that only the broker or the database can tell; 1s to 10m"`
+
+	Log   telemetry.LogConfig
+	Trace tracing.Settings
 }
 
 // Check reports every problem that no single value shows.
@@ -74,6 +78,9 @@ func (s *Settings) Check() error {
 		problems = append(problems, fmt.Errorf("CUPLINE_MAILBOX_ACKED_RETENTION is %s: must be 1m to 168h", s.AckedRetention))
 	}
 	inRange("CUPLINE_DATABASE_CONNECTIONS", int(s.DatabaseConnections), 2, 100)
+	if s.Figures < time.Second || s.Figures > 10*time.Minute {
+		problems = append(problems, fmt.Errorf("CUPLINE_FIGURES_EVERY is %s: must be 1s to 10m", s.Figures))
+	}
 	if s.Drain < 0 || s.Drain > 30*time.Minute {
 		problems = append(problems, fmt.Errorf("CUPLINE_DRAIN is %s: must be 0s to 30m", s.Drain))
 	}

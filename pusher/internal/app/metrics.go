@@ -87,7 +87,7 @@ func (m *metrics) Pushed(source string) { m.pushed.WithLabelValues(source).Inc()
 // Acked counts an outcome acked, and how long it took from the start.
 func (m *metrics) Acked(it *session.Item, source string) {
 	m.acked.WithLabelValues(source).Inc()
-	telemetry.Observe(m.endToEnd.WithLabelValues(m.lanes.Label(it.Lane), word(it), source), max(m.now().Sub(it.Accepted), 0), "")
+	telemetry.Observe(m.endToEnd.WithLabelValues(m.lanes.Label(it.Lane), word(it), source), max(m.now().Sub(it.Accepted), 0), it.Trace)
 }
 
 // word for an outcome, of the same closed set as the dispatcher's.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cupline/cupline/chassis/settings"
 	"github.com/cupline/cupline/chassis/telemetry"
+	"github.com/cupline/cupline/chassis/tracing"
 	"github.com/cupline/cupline/schema/topology"
 	"github.com/cupline/cupline/store/identity"
 )
@@ -55,9 +56,12 @@ type Settings struct {
 	Profiles     bool          `env:"CUPLINE_PROFILES" default:"false" doc:"Go's profiles at /debug/pprof/ of the internal port, for who may reach it"`
 	Drain        time.Duration `env:"CUPLINE_DRAIN" default:"20s" doc:"over which clients are sent elsewhere at SIGTERM, at most; 0s to 30m"`
 
+	Figures time.Duration `env:"CUPLINE_FIGURES_EVERY" default:"15s" doc:"pause between two looks at figures that only the broker or the database can tell; 1s to 10m"`
+
 	Tokens identity.TokenSettings
 
-	Log telemetry.LogConfig
+	Log   telemetry.LogConfig
+	Trace tracing.Settings
 
 	// Tick is the grain of all deadlines of connections; tests make it finer. Default 100 ms.
 	Tick time.Duration
@@ -97,6 +101,7 @@ func (s *Settings) Check() error {
 	span("CUPLINE_RECONNECT_WINDOW", s.Reconnect, 0, 10*time.Minute)
 	span("CUPLINE_BROKER_PATIENCE", s.Patience, short, time.Hour)
 	span("CUPLINE_SLOT_FREE", s.SlotFree, time.Second, 24*time.Hour)
+	span("CUPLINE_FIGURES_EVERY", s.Figures, time.Second, 10*time.Minute)
 	span("CUPLINE_DRAIN", s.Drain, 0, 30*time.Minute)
 	if s.AckTimeout <= s.Unacked {
 		problems = append(problems, errors.New("CUPLINE_ACK_TIMEOUT must be longer than CUPLINE_UNACKED"))
