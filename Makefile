@@ -24,7 +24,7 @@ test: ## every test, race detector on, with a private broker and database
 
 browser: ## the console, the JavaScript client and its example in headless Chromium
 	@go build -o $(TESTBED) ./local/cmd/testbed
-	@$(TESTBED) --install gcc,node,npm,chromium -- env CUPLINE_TEST_BROWSER=InChromium go test -count 1 -v -timeout 10m ./e2e/js
+	@$(TESTBED) --install gcc,node,npm,chromium -- env CUPLINE_TEST_BROWSER=InChromium go test -count 1 -v -timeout 20m ./e2e/js
 
 screenshots: ## pictures of the console's pages and the dashboard, into docs/screenshots/
 	@go build -o $(TESTBED) ./local/cmd/testbed
