@@ -55,7 +55,6 @@ const findings = `
 - While acks could not be noted in the database but the mailbox could be read, a client that acked quickly was given
   the same outcomes again and again (2,041 copies in one run; I2). A mailbox is now not read while more than a window
   of its client's acks are yet to be noted; the six runs since had 12 to 27 copies.
-
 - An exchange that somebody deleted, with the queue behind it still there, was declared again without its binding by
   whoever only borrows it; every outcome for a client that is not connected then waited without an end (I1, I7). Each
   service now declares every 10 s what is its own. The broker itself tries dead letters again, that it could not pass on, after
