@@ -137,7 +137,7 @@ func (s *site) wire(ctx context.Context, p *part) error {
 	switch p.program {
 	case services.Dispatcher:
 		env["CUPLINE_HTTP_ALLOWED_NETWORKS"] = "127.0.0.0/8" // the suite's devices
-		env["CUPLINE_CONCURRENCY"] = "32"                    // so that queues can be full
+		env["CUPLINE_CONCURRENCY"] = "48"                    // so that queues can be full
 	case services.Pusher:
 		env["CUPLINE_RECONNECT_WINDOW"] = "3s" // so that what is left of it can be seen
 	}
