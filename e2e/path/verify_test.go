@@ -34,7 +34,7 @@ func TestVerifyRunsAgainstARunningInstallation(t *testing.T) {
 	t.Parallel()
 	n := newTenant(t)
 	key := n.makeKey(t, "verify", "ops:read")
-	web, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // to find a free port
+	web, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,9 @@ type Letter struct {
 	LetterID uuid.UUID
 	// Tenant is topology.SystemTenant when none could be read.
 	Tenant string
+	// Alleged says that Tenant is only what a message says that is no whole command: where there is no such
+	// tenant, the letter and its entries in the audit trail are topology.SystemTenant's.
+	Alleged bool
 	// CommandID is uuid.Nil when none could be read; then Digest tells one letter from another.
 	CommandID  uuid.UUID
 	Client     string

@@ -14,9 +14,12 @@ import (
 
 // Limits of a run.
 const (
-	MinTime, MaxTime         = time.Second, time.Hour
-	MinRate, MaxRate         = 0.1, 100.0
-	MinPatience, MaxPatience = time.Second, time.Hour
+	MinTime     = time.Second
+	MaxTime     = time.Hour
+	MinRate     = 0.1
+	MaxRate     = 100.0
+	MinPatience = time.Second
+	MaxPatience = time.Hour
 )
 
 // Config of a run. API, Push and Key are required.

@@ -10,6 +10,7 @@ import (
 	"github.com/cupline/cupline/chassis/certs"
 	"github.com/cupline/cupline/chassis/settings"
 	"github.com/cupline/cupline/chassis/telemetry"
+	"github.com/cupline/cupline/store/identity"
 )
 
 // Settings of an api process, as the environment gives them.
@@ -41,6 +42,7 @@ type Settings struct {
 
 	TLS    certs.ServerFiles
 	Broker certs.BrokerFiles
+	Tokens identity.TokenSettings
 
 	Log telemetry.LogConfig
 }

@@ -31,7 +31,7 @@ func (s *Server) sendCommands(c echo.Context, who auth.Principal) error {
 		return err
 	}
 	results, batch, err := s.cfg.Acceptor.Accept(c.Request().Context(), intake.Post{
-		Tenant: who.Tenant, Client: who.Client, Device: param(c, "device"), Body: body, TTL: ttl,
+		Tenant: who.Tenant, Client: who.Client, Reach: who.Reach, Device: param(c, "device"), Body: body, TTL: ttl,
 		Trace: trace(header),
 	})
 	if err != nil {

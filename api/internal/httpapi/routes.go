@@ -55,7 +55,14 @@ func routes() []route {
 		{http.MethodGet, "/v1/lanes", auth.DevicesRead, stored((*Server).listLanes)},
 		{http.MethodGet, "/v1/keys", auth.TenantsAdmin, stored((*Server).listKeys)},
 		{http.MethodPost, "/v1/keys", auth.TenantsAdmin, stored((*Server).createKey)},
+		{http.MethodGet, "/v1/keys/:key", auth.TenantsAdmin, stored((*Server).getKey)},
+		{http.MethodPost, "/v1/keys/:key/rotate", auth.TenantsAdmin, stored((*Server).rotateKey)},
 		{http.MethodDelete, "/v1/keys/:key", auth.TenantsAdmin, stored((*Server).revokeKey)},
+		{http.MethodPost, "/v1/tickets", auth.RepliesRead, stored((*Server).issueTicket)},
+		{http.MethodGet, "/v1/tenants", auth.TenantsAdmin, stored((*Server).listTenants)},
+		{http.MethodGet, "/v1/tenants/:tenant", auth.TenantsAdmin, stored((*Server).getTenant)},
+		{http.MethodPut, "/v1/tenants/:tenant", auth.TenantsAdmin, stored((*Server).putTenant)},
+		{http.MethodDelete, "/v1/tenants/:tenant", auth.TenantsAdmin, stored((*Server).deleteTenant)},
 	}, deviceRoutes(), operatorRoutes(), overviewRoutes())
 }
 

@@ -24,6 +24,9 @@ const (
 	UnknownType          Code = "unknown_type"
 	UnknownLane          Code = "unknown_lane"
 	UnknownKey           Code = "unknown_key"
+	UnknownTenant        Code = "unknown_tenant"
+	KeyEnded             Code = "key_ended"
+	OtherReach           Code = "other_reach"
 	UnknownCommand       Code = "unknown_command"
 	UnknownCredential    Code = "unknown_credential"
 	TooManyCredentials   Code = "too_many_credentials"
@@ -102,6 +105,12 @@ func From(code Code, cause error) *Problem {
 // At names the member, header or parameter that is meant.
 func (p *Problem) At(field string) *Problem {
 	p.Field = field
+	return p
+}
+
+// Because gives a cause to what is told; it is logged alone.
+func (p *Problem) Because(cause error) *Problem {
+	p.Cause = cause
 	return p
 }
 

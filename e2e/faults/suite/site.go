@@ -42,6 +42,7 @@ type site struct {
 	links  map[string]*link.Link
 	folder string
 	things *link.Link
+	disk   *disk
 	nodes  map[string]*rabbitmq.Instance // of the broker
 }
 
@@ -66,6 +67,9 @@ func raise(ctx context.Context, folder string, nodes int) (*site, error) {
 		return s, err
 	}
 	s.nodes[broker] = s.Broker
+	if err := s.mountDisk(ctx); err != nil {
+		return s, err
+	}
 	for i, peer := range s.Peers {
 		s.nodes[fmt.Sprintf("%s-%d", broker, i+1)] = peer
 	}
@@ -185,7 +189,12 @@ func (s *site) targets() []schedule.Target {
 		}
 		all = append(all, schedule.Target{Name: name, Class: class})
 	}
+	if s.disk != nil {
+		all = append(all, schedule.Target{Name: inDatabase + "'s disk", Of: database, Class: schedule.Disk})
+	}
 	return append(all, schedule.Target{Name: devices, Class: schedule.Wire},
+		schedule.Target{Name: inDatabase, Of: database, Class: schedule.Database},
+		schedule.Target{Name: inBroker, Of: broker, Class: schedule.Broker},
 		schedule.Target{Name: database, Class: schedule.Server})
 }
 
@@ -238,6 +247,9 @@ func (s *site) key(ctx context.Context, tenant, client, scopes string) (string, 
 // lower ends everything and deletes the data.
 func (s *site) lower(ctx context.Context) error {
 	var errs []error
+	if s.disk != nil {
+		errs = append(errs, s.Database.Kill(), s.disk.unmount())
+	}
 	if s.Platform != nil {
 		errs = append(errs, s.Stop(ctx))
 	}
