@@ -112,6 +112,7 @@ func TestANarrowedKeyReachesItsDevicesOnly(t *testing.T) {
 			get, post = 200, 202
 		}
 		w.expect(w.do("GET", "/v1/devices/"+id, "", own...), get, "")
+		w.expect(w.do("GET", "/v1/devices/"+id+"/credentials", "", own...), get, "")
 		w.expect(w.post(id, command, own...), post, "")
 	}
 	// What it may not see is answered like what is not there.

@@ -42,8 +42,12 @@ func credentialOf(c credential.Credential) deviceCredential {
 
 func (s *Server) listCredentials(c echo.Context, who auth.Principal) error {
 	ctx, id := c.Request().Context(), param(c, "device")
-	if _, err := s.cfg.Registry.Device(ctx, who.Tenant, id); err != nil {
+	d, err := s.cfg.Registry.Device(ctx, who.Tenant, id)
+	if err != nil {
 		return missing(err, problem.UnknownDevice)
+	}
+	if !who.Reach.Covers(d.ID, d.Labels) {
+		return problem.From(problem.UnknownDevice, nil)
 	}
 	found, err := s.cfg.Credentials.List(ctx, who.Tenant, id)
 	if err != nil {
