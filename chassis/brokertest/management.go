@@ -103,7 +103,7 @@ func (b *Broker) Cut(t testing.TB, names ...string) {
 	}
 }
 
-// Bindings lists the bindings that lead from an exchange, in no order.
+// Bindings lists the bindings that lead from an exchange, in no order; none when it is not there.
 func (b *Broker) Bindings(t testing.TB, exchange string) []topology.Binding {
 	t.Helper()
 	var all []struct {
@@ -112,8 +112,11 @@ func (b *Broker) Bindings(t testing.TB, exchange string) []topology.Binding {
 		DestinationType string `json:"destination_type"`
 		Key             string `json:"routing_key"`
 	}
-	path := "/api/exchanges/" + b.vhost + "/" + url.PathEscape(exchange) + "/bindings/source"
-	b.call(t, http.MethodGet, path, nil, &all)
+	path := "/api/exchanges/" + b.vhost + "/" + url.PathEscape(exchange)
+	if status, _ := b.request(t, http.MethodGet, path, nil); status == http.StatusNotFound {
+		return nil
+	}
+	b.call(t, http.MethodGet, path+"/bindings/source", nil, &all)
 	bindings := make([]topology.Binding, 0, len(all))
 	for _, each := range all {
 		bindings = append(bindings, topology.Binding{
@@ -121,6 +124,12 @@ func (b *Broker) Bindings(t testing.TB, exchange string) []topology.Binding {
 		})
 	}
 	return bindings
+}
+
+// DeleteExchange deletes an exchange with its bindings, as an operator would by mistake.
+func (b *Broker) DeleteExchange(t testing.TB, exchange string) {
+	t.Helper()
+	b.call(t, http.MethodDelete, "/api/exchanges/"+b.vhost+"/"+url.PathEscape(exchange), nil, nil)
 }
 
 // User makes a user with these rights in the virtual host, deleted when the test ends, and returns its AMQP URL.

@@ -135,7 +135,7 @@ func (b *book) rest(e history.Event) {
 		b.audits[e.CommandID] = append(b.audits[e.CommandID], e)
 	case history.Unseen:
 		b.unseen[history.Kind(e.Name)] = true
-	case history.Queue, history.Binding, history.Service, history.GaveUp, history.Action:
+	case history.Queue, history.Binding, history.Service, history.GaveUp, history.Action, history.Census:
 		b.end = append(b.end, e)
 	}
 }

@@ -20,7 +20,7 @@ const (
 
 // Violation is a promise that was not held.
 type Violation struct {
-	// Invariant is I1 to I7.
+	// Invariant is I1 to I8.
 	Invariant string `json:"invariant"`
 	// Tenant, Client, ID and CommandID name the command; empty where it is none's.
 	Tenant    string `json:"tenant,omitempty"`
@@ -51,6 +51,8 @@ func Check(events []history.Event) []Violation {
 	}
 	found = append(found, strays(b)...)
 	found = append(found, operated(b)...)
+	found = append(found, leaks(b)...)
+	found = append(found, contained(events)...)
 	return append(found, healed(b)...)
 }
 

@@ -210,6 +210,9 @@ func TestABrokenHistoryIsComplainedOf(t *testing.T) {
 		"an operator is refused for nothing": {"I5", "redrive was refused with 500", func(e []history.Event) []history.Event {
 			return append(e, history.Event{Kind: history.Action, Tenant: "t", Name: "redrive", Answer: history.Refused, Status: 500})
 		}},
+		"goroutines are left over": {"I7", "goroutines of api-0: 30 at first, 300", func(e []history.Event) []history.Event {
+			return append(e, history.Event{Kind: history.Census, Name: "goroutines of api-0", Before: 30, Count: 300})
+		}},
 		"a queue is not empty": {"I7", "still holds 2", func(e []history.Event) []history.Event {
 			return append(e, history.Event{Kind: history.Queue, Name: "q", Count: 2})
 		}},

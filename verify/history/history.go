@@ -32,7 +32,8 @@ const (
 	// Action is what an operator did with the dead letter of a command, with the answer that it
 	// got: Name is redrive, job or discard, Detail the reason that was given.
 	Action Kind = "action"
-	// Fault was injected: Name says on what, Detail what, Took how long.
+	// Fault was injected: Name says on what, Detail what, Took how long. Tenant, Client and Device
+	// say whose it was alone; without a Tenant it was everybody's.
 	Fault Kind = "fault"
 	// GaveUp is a client's listener that the platform ended for good; Detail says why.
 	GaveUp Kind = "gave_up"
@@ -53,6 +54,8 @@ const (
 	Binding Kind = "binding"
 	// Unseen says that the run could not look at all of a kind; Name is the kind.
 	Unseen Kind = "unseen"
+	// Census counts what may leak: Name says what, Before how many there were at first, Count at the end.
+	Census Kind = "census"
 	// Service is one of ours after healing: Took until it was ready, Detail when it never was.
 	Service Kind = "service"
 )
@@ -106,6 +109,7 @@ type Event struct {
 	Name      string `json:"name,omitempty"`
 	Count     int    `json:"count,omitempty"`
 	Stuck     int    `json:"stuck,omitempty"`
+	Before    int    `json:"before,omitempty"`
 	Detail    string `json:"detail,omitempty"`
 }
 

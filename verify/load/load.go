@@ -27,6 +27,9 @@ type Config struct {
 	// MQTT is where the devices that speak it connect; without a URL there are none but the
 	// one that is never there.
 	MQTT MQTT
+	// Through, when set, gives the address by which one device is to be reached, or reaches the
+	// broker, in place of the target (host:port): a link that can be broken.
+	Through func(ctx context.Context, device, target string) (address string, err error)
 	// Web is host:port at which the devices that speak HTTP listen, and where dispatchers reach
 	// them: a free loopback port when empty. NoWeb leaves them out.
 	Web   string
@@ -119,27 +122,41 @@ func (l *Load) prepare(ctx context.Context, nth int, tenant Tenant) error {
 		if tenant.Keys[string(manner)] == "" {
 			continue
 		}
-		var apis, pushers []*cupline.Client
-		for _, api := range l.cfg.APIs {
-			for _, pusher := range l.cfg.Pushers {
-				c, err := cupline.New(cupline.Config{URL: api, PushURL: pusher, Key: tenant.Keys[string(manner)]})
-				if err != nil {
-					return err
-				}
-				apis, pushers = append(apis, c), append(pushers, c)
-			}
+		clients, err := l.connections(ctx, tenant, manner)
+		if err != nil {
+			return err
 		}
 		stream := uint64(nth*100 + i*2 + 1) //nolint:gosec // small numbers
 		l.senders = append(l.senders, &sender{
-			prefix: l.cfg.Prefix, tenant: tenant.Name, client: string(manner), apis: apis, devices: targets, log: l.cfg.Log,
+			prefix: l.cfg.Prefix, tenant: tenant.Name, client: string(manner), apis: clients, devices: targets, log: l.cfg.Log,
 			every: time.Duration(float64(time.Second) / l.cfg.Rate), random: rand.New(rand.NewPCG(l.cfg.Seed, stream)),
 		})
 		l.receivers = append(l.receivers, &receiver{
-			tenant: tenant.Name, client: string(manner), manner: manner, pushers: pushers, api: apis[0], log: l.cfg.Log,
+			tenant: tenant.Name, client: string(manner), manner: manner, pushers: clients, api: clients[0], log: l.cfg.Log,
 			random: rand.New(rand.NewPCG(l.cfg.Seed, stream+1)), news: l.tell, calm: l.calm,
 		})
 	}
 	return l.employ(nth, tenant)
+}
+
+// connections of a client: one for each pair of an api and a pusher.
+func (l *Load) connections(ctx context.Context, tenant Tenant, manner Manner) (all []*cupline.Client, err error) {
+	pushers := make([]string, len(l.cfg.Pushers))
+	for i, direct := range l.cfg.Pushers {
+		if pushers[i], err = l.through(ctx, tenant.Name, fmt.Sprintf("%s%s to pusher %d", ClientLink, manner, i), direct); err != nil {
+			return nil, err
+		}
+	}
+	for _, api := range l.cfg.APIs {
+		for _, pusher := range pushers {
+			c, err := cupline.New(cupline.Config{URL: api, PushURL: pusher, Key: tenant.Keys[string(manner)]})
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, c)
+		}
+	}
+	return all, nil
 }
 
 // employ makes a tenant's operator.
@@ -177,14 +194,23 @@ func (l *Load) devices(ctx context.Context, admin *cupline.Client, tenant Tenant
 	for _, name := range l.names() {
 		d := device.Device{ID: l.cfg.Prefix + name, Type: l.cfg.Prefix + "suite-mqtt"}
 		if name[:3] == "web" {
-			d.Type, d.Address = l.cfg.Prefix+"suite-http", json.RawMessage(fmt.Sprintf(`{"url":%q}`, l.web.url+"/"+tenant.Name+"/"+d.ID))
+			at, err := l.through(ctx, tenant.Name, d.ID, l.web.url+"/"+tenant.Name+"/"+d.ID)
+			if err != nil {
+				return nil, err
+			}
+			d.Type, d.Address = l.cfg.Prefix+"suite-http", json.RawMessage(fmt.Sprintf(`{"url":%q}`, at))
 		}
 		if _, err := admin.PutDevice(ctx, d); err != nil {
 			return nil, err
 		}
 		l.made.devices = append(l.made.devices, d.ID)
 		if name[:5] == "thing" {
-			t, err := startThing(ctx, l.cfg.Log, l.cfg.MQTT, tenant.Name, d.ID)
+			at := l.cfg.MQTT
+			var err error
+			if at.URL, err = l.through(ctx, tenant.Name, d.ID, at.URL); err != nil {
+				return nil, err
+			}
+			t, err := startThing(ctx, l.cfg.Log, at, tenant.Name, d.ID)
 			if err != nil {
 				return nil, err
 			}

@@ -13,7 +13,7 @@ import (
 	"github.com/cupline/cupline/store/registry"
 )
 
-// ways declares what this process uses on the broker, on every connect.
+// ways declares what this process uses on the broker, on every connect and now and then.
 type ways struct {
 	log   *zap.Logger
 	drift *prometheus.GaugeVec
@@ -45,6 +45,7 @@ func (w *ways) declare(link *broker.Link, name string, want func(ctx context.Con
 		}
 		return nil
 	})
+	link.Keep(broker.KeepEvery, want)
 }
 
 // lanes returns the topology of the named lanes, as operators configured them; api declares it. With the

@@ -17,6 +17,10 @@ const (
 	Process Class = iota
 	// Wire is a link between a process and what it depends on.
 	Wire
+	// Outside is a link to clients, or to or from a device.
+	Outside
+	// Tenant is all that belongs to one.
+	Tenant
 	// Point is a named moment in a process's work.
 	Point
 	// Database and Broker are the inside of one that runs, Disk is that of the database's tables.
@@ -27,8 +31,8 @@ const (
 	Server
 	// Node is one of a cluster.
 	Node
-	// Anchor is a node that others need to find each other: it is only paused.
-	Anchor
+	// Cluster is all nodes together.
+	Cluster
 )
 
 // Target is something that can be broken.

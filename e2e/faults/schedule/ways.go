@@ -23,6 +23,8 @@ const (
 	// LoseAnswers lets through what a process says, and none of the answers, and then cuts: what
 	// was asked for is done, and nobody is told.
 	LoseAnswers Action = "answers-lost"
+	// TenantStuck lets none of a tenant's devices answer.
+	TenantStuck Action = "tenant-stuck"
 	// DatabaseSlow delays all links to the database; DatabaseReadOnly lets nobody write;
 	// DatabaseCrowded takes all its connections; DatabaseFull fills the disk of its tables.
 	DatabaseSlow     Action = "database-slow"
@@ -65,12 +67,20 @@ type way struct {
 
 // shares say how often something of each class is broken.
 func shares() map[Class]int {
-	return map[Class]int{Process: 4, Point: 4, Wire: 5, Database: 2, Disk: 1, Broker: 2, Server: 2, Node: 1, Anchor: 1}
+	return map[Class]int{Process: 4, Point: 4, Wire: 4, Outside: 3, Tenant: 1, Database: 2, Disk: 1, Broker: 2, Server: 2, Node: 1, Cluster: 1}
 }
 
 // ways is how the targets of each class are broken.
 func ways() map[Class][]way {
 	const short, blink = 100 * time.Millisecond, 500 * time.Millisecond
+	wires := []way{
+		{action: CutLink, weight: 2, least: blink, most: 8 * time.Second},
+		{action: RefuseLink, weight: 1, least: blink, most: 8 * time.Second},
+		{action: HalfOpenLink, weight: 1, least: blink, most: 8 * time.Second, long: true},
+		{action: SlowLink, weight: 1, least: blink, most: 8 * time.Second},
+		{action: TrickleLink, weight: 1, least: blink, most: 8 * time.Second},
+		{action: LoseAnswers, weight: 1, least: short, most: 2 * time.Second},
+	}
 	return map[Class][]way{
 		Process: {
 			{action: Kill, weight: 2, least: short, most: 4 * time.Second},
@@ -83,13 +93,9 @@ func ways() map[Class][]way {
 			{action: KillAt, weight: 3, least: short, most: 3 * time.Second, nth: 8},
 			{action: HoldAt, weight: 1, least: time.Second, most: 8 * time.Second, long: true, nth: 8},
 		},
-		Wire: {
-			{action: CutLink, weight: 2, least: blink, most: 8 * time.Second},
-			{action: RefuseLink, weight: 1, least: blink, most: 8 * time.Second},
-			{action: HalfOpenLink, weight: 1, least: blink, most: 8 * time.Second, long: true},
-			{action: SlowLink, weight: 1, least: blink, most: 8 * time.Second},
-			{action: TrickleLink, weight: 1, least: blink, most: 8 * time.Second},
-			{action: LoseAnswers, weight: 1, least: short, most: 2 * time.Second},
+		Wire: wires, Outside: wires,
+		Tenant: {
+			{action: TenantStuck, weight: 1, least: 4 * time.Second, most: 10 * time.Second},
 		},
 		Database: {
 			{action: DatabaseSlow, weight: 1, least: time.Second, most: 8 * time.Second},
@@ -102,7 +108,7 @@ func ways() map[Class][]way {
 		Broker: {
 			{action: MemoryAlarm, weight: 1, least: time.Second, most: 8 * time.Second},
 			{action: DiskAlarm, weight: 1, least: time.Second, most: 8 * time.Second},
-			{action: QueueFull, weight: 1, least: time.Second, most: 8 * time.Second},
+			{action: QueueFull, weight: 1, least: 4 * time.Second, most: 8 * time.Second},
 			{action: NoDeadLetters, weight: 1, least: time.Second, most: 4 * time.Second, nth: 2},
 			{action: PolicyChanged, weight: 1, least: time.Second, most: 8 * time.Second},
 			{action: ConsumerTimedOut, weight: 1, least: 4 * time.Second, most: 10 * time.Second},
@@ -116,8 +122,10 @@ func ways() map[Class][]way {
 			{action: End, weight: 1, least: time.Second, most: long},
 			{action: Pause, weight: 1, least: time.Second, most: long},
 		},
-		Anchor: {
-			{action: Pause, weight: 1, least: time.Second, most: long},
+		Cluster: {
+			{action: KillLeader, weight: 2, least: time.Second, most: long, nth: 1},
+			{action: KillTwo, weight: 1, least: time.Second, most: long, nth: 3},
+			{action: RestartAll, weight: 1, least: 2 * short, most: 4 * time.Second},
 		},
 	}
 }

@@ -10,8 +10,13 @@ import (
 	"net/url"
 
 	"github.com/cupline/cupline/e2e/faults/schedule"
+	"github.com/cupline/cupline/local/services"
 	"github.com/cupline/cupline/schema/topology"
 )
+
+// retryDeadLetters has the broker try dead letters again, that it could not pass on, after 10 s
+// instead of 3 minutes. Queues that are led by a node from its own start on know the 3 minutes.
+const retryDeadLetters = "application set_env [rabbit,dead_letter_worker_publisher_confirm_timeout,10000]"
 
 // inBroker is the target of faults in a broker that runs.
 const inBroker = "inside the broker"
@@ -35,12 +40,32 @@ func (s *site) brokerBreakers() map[schedule.Action]breaker {
 		// The values at the end are those that the broker was started with.
 		schedule.MemoryAlarm: s.applied("vm_memory_monitor set_vm_memory_high_watermark [0.0001]", "vm_memory_monitor set_vm_memory_high_watermark [0.4]"),
 		schedule.DiskAlarm:   s.applied("rabbit_disk_monitor set_disk_free_limit [1000000000000000]", "rabbit_disk_monitor set_disk_free_limit [134217728]"),
-		schedule.QueueFull:   policy(`^cupline\.work\.`, map[string]any{"max-length": 0}),
+		schedule.QueueFull:   s.fillQueue(policy(`^cupline\.work\.`, map[string]any{"max-length": fullLength})),
 		schedule.PolicyChanged: policy(`^cupline\.(work|push)\.`, map[string]any{
 			"max-length": 500, "message-ttl": 5000, "delivery-limit": 10,
 		}),
 		schedule.NoDeadLetters:    s.noDeadLetters,
 		schedule.ConsumerTimedOut: s.consumerTimeout,
+	}
+}
+
+// fullLength is how many commands wait in a queue that is full.
+const fullLength = 10
+
+// fillQueue holds the dispatchers still, so that a queue with a low limit fills up.
+func (s *site) fillQueue(limit breaker) breaker {
+	return func(ctx context.Context, f schedule.Fault) (err error) {
+		for _, p := range s.parts {
+			if p.program != services.Dispatcher {
+				continue
+			}
+			defer s.hold(p.name)()
+			if err := s.Pause(p.name); err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, s.Resume(p.name)) }()
+		}
+		return limit(ctx, f)
 	}
 }
 

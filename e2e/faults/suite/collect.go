@@ -100,7 +100,8 @@ func (s *site) unfinished(ctx context.Context) (rows int, queues []history.Event
 	}
 	defer connection.Close(ctx)
 	err = connection.QueryRow(ctx, `select (select count(*) from ledger where outcome is null)
-		+ (select count(*) from mailbox where acked_at is null)
+		+ (select count(*) from mailbox m where acked_at is null and not exists (
+			select from ledger l where l.command_id = m.command_id and l.delivered_at is not null)) -- those are copies
 		+ (select count(*) from dead_letters where state = 'redriving')
 		+ (select count(*) from desk_jobs where state = 'running')`).Scan(&rows)
 	if err != nil {

@@ -73,7 +73,8 @@ func (s *site) dataFolder(ctx context.Context) (folder string, err error) {
 
 // unmount the disk, when the database is gone.
 func (d *disk) unmount() error {
-	if err := syscall.Unmount(d.folder, 0); err != nil {
+	// Detached: who still looks into it keeps nobody from deleting the folder.
+	if err := syscall.Unmount(d.folder, syscall.MNT_DETACH); err != nil {
 		return fmt.Errorf("unmount the small disk: %w", err)
 	}
 	return nil

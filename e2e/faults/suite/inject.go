@@ -21,8 +21,10 @@ type injector struct {
 	// breakers by action.
 	breakers map[schedule.Action]breaker
 
-	mu    sync.Mutex // guards busy and errs
-	busy  map[string]*sync.Mutex
+	// hold something that is to be broken, until the function that is returned is called.
+	hold func(name string) func()
+
+	mu    sync.Mutex // guards the rest
 	errs  []error
 	count map[schedule.Action]int
 }
@@ -44,9 +46,7 @@ func (i *injector) run(ctx context.Context, plan []schedule.Fault) error {
 // inject is one fault from its beginning to its end. A target whose last fault took longer
 // to heal than planned is broken when it is whole again.
 func (i *injector) inject(ctx context.Context, f schedule.Fault) {
-	target := i.target(f.Of)
-	target.Lock()
-	defer target.Unlock()
+	defer i.hold(f.Of)()
 	began := time.Now()
 	i.say("%s %s for %s", f.Action, f.Target, f.For)
 	err := i.breakers[f.Action](ctx, f)
@@ -55,7 +55,7 @@ func (i *injector) inject(ctx context.Context, f schedule.Fault) {
 		return
 	}
 	e := history.Event{At: began, Kind: history.Fault, Name: f.Target, Detail: string(f.Action), Took: time.Since(began)}
-	i.log.Add(e)
+	i.log.Add(belongs(e))
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.count[f.Action]++
@@ -64,13 +64,22 @@ func (i *injector) inject(ctx context.Context, f schedule.Fault) {
 	}
 }
 
-func (i *injector) target(name string) *sync.Mutex {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.busy[name] == nil {
-		i.busy[name] = &sync.Mutex{}
+// holds are of things that are being broken, each by one fault at a time. A fault of several
+// things holds those in the order of site.parts.
+type holds struct {
+	mu   sync.Mutex // guards held
+	held map[string]*sync.Mutex
+}
+
+func (h *holds) hold(name string) (release func()) {
+	h.mu.Lock()
+	if h.held[name] == nil {
+		h.held[name] = &sync.Mutex{}
 	}
-	return i.busy[name]
+	thing := h.held[name]
+	h.mu.Unlock()
+	thing.Lock()
+	return thing.Unlock
 }
 
 // breaker breaks a target as a fault says, and has healed it when it returns.
@@ -80,7 +89,7 @@ type breaker func(ctx context.Context, f schedule.Fault) error
 func (s *site) breakers() map[schedule.Action]breaker {
 	all := map[schedule.Action]breaker{}
 	for _, some := range []map[schedule.Action]breaker{
-		s.processBreakers(), s.pointBreakers(), s.clockBreakers(), s.linkBreakers(), s.databaseBreakers(), s.brokerBreakers(),
+		s.processBreakers(), s.clusterBreakers(), s.pointBreakers(), s.clockBreakers(), s.linkBreakers(), s.databaseBreakers(), s.brokerBreakers(),
 	} {
 		maps.Copy(all, some)
 	}
@@ -134,7 +143,8 @@ func (s *site) linkBreakers() map[schedule.Action]breaker {
 			l.Set(link.Whole)
 			return nil
 		},
-		schedule.RefuseLink: mode(link.Refused), schedule.HalfOpenLink: mode(link.HalfOpen),
+		schedule.TenantStuck: s.stickTenant,
+		schedule.RefuseLink:  mode(link.Refused), schedule.HalfOpenLink: mode(link.HalfOpen),
 		schedule.SlowLink: mode(link.Slow), schedule.TrickleLink: mode(link.Trickle),
 	}
 }

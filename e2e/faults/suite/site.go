@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 
 	"github.com/cupline/cupline/chassis/failpoint"
 	"github.com/cupline/cupline/e2e/faults/clock"
@@ -43,7 +45,12 @@ type site struct {
 	folder string
 	things *link.Link
 	disk   *disk
-	nodes  map[string]*rabbitmq.Instance // of the broker
+	// before is what a census found before there was any load.
+	before map[string]int
+	// outside are the names of links to clients and devices.
+	outside map[string]bool
+	holds
+	nodes map[string]*rabbitmq.Instance // of the broker
 }
 
 // wires that each process has.
@@ -58,16 +65,22 @@ func tenantName(i int) string { return fmt.Sprintf("tenant%d", i) }
 
 // raise starts broker, database and all processes. Lower it also after an error.
 func raise(ctx context.Context, folder string, nodes int) (*site, error) {
-	s := &site{folder: folder, links: map[string]*link.Link{}, nodes: map[string]*rabbitmq.Instance{}}
+	s := &site{folder: folder, holds: holds{held: map[string]*sync.Mutex{}}, outside: map[string]bool{}, links: map[string]*link.Link{}, nodes: map[string]*rabbitmq.Instance{}}
 	overlay, err := clock.Overlay(ctx, folder)
 	if err != nil {
 		return s, err
+	}
+	for i := range tenants {
+		// Of a run before this one in the same folder.
+		if err := os.RemoveAll(s.state(tenantName(i))); err != nil {
+			return s, err
+		}
 	}
 	if s.Platform, err = platform.StartCluster(ctx, folder, nodes, "-tags", "failpoints", "-overlay", overlay); err != nil {
 		return s, err
 	}
 	s.nodes[broker] = s.Broker
-	if err := s.mountDisk(ctx); err != nil {
+	if err := errors.Join(s.mountDisk(ctx), s.Broker.Apply(ctx, retryDeadLetters)); err != nil {
 		return s, err
 	}
 	for i, peer := range s.Peers {
@@ -124,6 +137,7 @@ func (s *site) wire(ctx context.Context, p *part) error {
 	switch p.program {
 	case services.Dispatcher:
 		env["CUPLINE_HTTP_ALLOWED_NETWORKS"] = "127.0.0.0/8" // the suite's devices
+		env["CUPLINE_CONCURRENCY"] = "32"                    // so that queues can be full
 	case services.Pusher:
 		env["CUPLINE_RECONNECT_WINDOW"] = "3s" // so that what is left of it can be seen
 	}
@@ -165,7 +179,7 @@ func (s *site) agent(tenant string) part {
 }
 
 // state is the folder in which a tenant's agent notes what it executes.
-func (s *site) state(tenant string) string { return filepath.Join(s.Folder(), "state-"+tenant) }
+func (s *site) state(tenant string) string { return filepath.Join(s.folder, "state-"+tenant) }
 
 // targets is all that can be broken.
 func (s *site) targets() []schedule.Target {
@@ -179,35 +193,34 @@ func (s *site) targets() []schedule.Target {
 			}
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(s.nodes)) {
-		class := schedule.Node
-		switch {
-		case len(s.Peers) == 0:
-			class = schedule.Server
-		case name == broker:
-			class = schedule.Anchor // its epmd serves the others
-		}
-		all = append(all, schedule.Target{Name: name, Class: class})
-	}
+	all = append(all, s.brokers()...)
 	if s.disk != nil {
 		all = append(all, schedule.Target{Name: inDatabase + "'s disk", Of: database, Class: schedule.Disk})
 	}
-	return append(all, schedule.Target{Name: devices, Class: schedule.Wire},
+	all = append(all, s.outsideTargets()...)
+	for i := range tenants {
+		all = append(all, schedule.Target{Name: devices + of + tenantName(i), Class: schedule.Tenant})
+	}
+	return append(all, schedule.Target{Name: devices, Class: schedule.Outside},
 		schedule.Target{Name: inDatabase, Of: database, Class: schedule.Database},
-		schedule.Target{Name: inBroker, Of: broker, Class: schedule.Broker},
+		schedule.Target{Name: inBroker, Of: s.wholeBroker(), Class: schedule.Broker},
 		schedule.Target{Name: database, Class: schedule.Server})
 }
 
 // load makes the keys and starts the load.
 func (s *site) load(ctx context.Context, cfg Config, log *history.Log) (*load.Load, error) {
 	plan := load.Config{
-		Seed: cfg.Seed, Rate: cfg.Rate, Log: log,
-		MQTT: load.MQTT{URL: "tcp://" + s.things.Address(), User: s.Broker.User(), Password: s.Broker.Password()},
+		Seed: cfg.Seed, Rate: cfg.Rate, Log: log, Through: s.through,
+		MQTT: load.MQTT{URL: "tcp://" + s.Broker.MQTTAddress(), User: s.Broker.User(), Password: s.Broker.Password()},
 	}
 	for _, p := range s.parts {
 		switch p.program {
 		case services.API:
-			plan.APIs = append(plan.APIs, "http://"+s.Service(p.name).Public)
+			address, err := s.front(ctx, p.name)
+			if err != nil {
+				return nil, err
+			}
+			plan.APIs = append(plan.APIs, "http://"+address)
 		case services.Pusher:
 			plan.Pushers = append(plan.Pushers, "ws://"+s.Service(p.name).Public)
 		}

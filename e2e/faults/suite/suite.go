@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/cupline/cupline/e2e/faults/schedule"
+	"github.com/cupline/cupline/verify/checker"
 	"github.com/cupline/cupline/verify/history"
 	"github.com/cupline/cupline/verify/load"
 	"github.com/cupline/cupline/verify/summary"
@@ -25,6 +26,9 @@ const (
 	healLimit  = 60 * time.Second
 	drainLimit = 90 * time.Second
 	lowerLimit = time.Minute
+	// stuckLimit takes the place of drainLimit while the broker holds dead letters that it could not
+	// pass on: it tries those again after 3 minutes.
+	stuckLimit = 4 * time.Minute
 	// stillness is how long nothing may come after all is drained: past what the broker's
 	// figures are behind, and past a reply's time in a dead pusher's queue.
 	stillness = 6 * time.Second
@@ -82,6 +86,9 @@ func Run(ctx context.Context, cfg Config) (report summary.Report, err error) {
 	if err != nil {
 		return report, err
 	}
+	if s.before, err = s.census(raising); err != nil {
+		return report, err
+	}
 	l, err := s.load(raising, cfg, log)
 	if l != nil {
 		defer func() { err = errors.Join(err, l.Stop()) }()
@@ -90,7 +97,7 @@ func Run(ctx context.Context, cfg Config) (report summary.Report, err error) {
 		return report, err
 	}
 	say("the load runs")
-	in := &injector{log: log, say: say, breakers: s.breakers(), busy: map[string]*sync.Mutex{}, count: map[schedule.Action]int{}}
+	in := &injector{log: log, say: say, breakers: s.breakers(), hold: s.hold, count: map[schedule.Action]int{}}
 	if err := in.run(ctx, schedule.Draw(cfg.Seed, s.targets(), cfg.Faults, cfg.Only)); err != nil {
 		return report, err
 	}
@@ -100,6 +107,9 @@ func Run(ctx context.Context, cfg Config) (report summary.Report, err error) {
 		return report, err
 	}
 	events := log.Events()
+	b := checker.Bulkheads(events)
+	say("99th percentile in calm %s of %d commands, beside faults of others %s of %d", b.Calm.Round(time.Millisecond), b.CalmCount,
+		b.During.Round(time.Millisecond), b.DuringCount)
 	report = summary.Of(events)
 	say("checked %d events: %d violations", len(events), len(report.Violations))
 	return report, ctx.Err()
@@ -116,7 +126,7 @@ func (s *site) settle(ctx context.Context, l *load.Load, log *history.Log, say f
 	say("all are ready")
 	l.Calm()
 	say("the load has ended")
-	draining, cancel := context.WithTimeout(ctx, drainLimit)
+	draining, cancel := context.WithTimeout(ctx, stuckLimit)
 	defer cancel()
 	last := s.drain(draining)
 	l.Settle(draining, stillness)
@@ -134,6 +144,9 @@ func (s *site) settle(ctx context.Context, l *load.Load, log *history.Log, say f
 	}
 	for _, e := range append(queues, bindings...) {
 		log.Add(e)
+	}
+	if err := s.compare(ctx, log); err != nil {
+		return err
 	}
 	return s.collect(ctx, log)
 }
@@ -153,17 +166,18 @@ func (s *site) ready(ctx context.Context, name string) history.Event {
 
 // drain waits until nothing is unfinished, and says what is when ctx ends first.
 func (s *site) drain(ctx context.Context) string {
-	for {
+	for began := time.Now(); ; {
 		rows, queues, err := s.unfinished(ctx)
-		waiting := 0
+		waiting, stuck := 0, 0
 		for _, q := range queues {
-			waiting += q.Count + q.Stuck
+			waiting, stuck = waiting+q.Count, stuck+q.Stuck
 		}
-		state := fmt.Sprintf("%d rows and %d messages left", rows, waiting)
+		state := fmt.Sprintf("%d rows, %d messages and %d dead letters of the broker left", rows, waiting, stuck)
 		if err != nil {
 			state = err.Error()
 		}
-		if err == nil && rows+waiting == 0 || !pause(ctx, look) {
+		late := stuck == 0 && time.Since(began) > drainLimit
+		if err == nil && rows+waiting+stuck == 0 || late || !pause(ctx, look) {
 			return state
 		}
 	}
