@@ -93,7 +93,7 @@ export function troubles({ history, groups = [], counts }) {
 
 function queueTroubles(queue, history, say) {
   const { queue: name, kind, ready, consumers, dead_lettering: stuck } = queue
-  if (consumers === 0) withoutConsumers(queue, say)
+  if (consumers === 0 && !queue.paused && kind !== 'parked') withoutConsumers(queue, say)
   else if (kind === 'lane' && ready > 50 && history.growth(name, 60_000) > ready * 0.2) {
     say('warn', `Lane ${laneOf(name)} is backing up: ${many(ready, 'command')} wait`,
       `In ${rate(queue.publish_rate)}, out ${rate(queue.ack_rate)}. Its devices have become slower, or it has too few dispatchers.`)

@@ -121,7 +121,7 @@ function laneCard({ queue: name }, signal) {
 
 function showQueues(view) {
   const rest = view.history.picture.queues.filter(({ kind }) => kind !== 'lane')
-  const names = { dead: 'dead letters to be recorded', mailbox: 'outcomes for clients that are away', push: 'outcomes on their way to clients' }
+  const names = { dead: 'dead letters to be recorded', mailbox: 'outcomes for clients that are away', push: 'outcomes on their way to clients', parked: 'commands for devices that are paused' }
   const columns = ['Queue', 'Waiting', 'At work', 'Consumers', 'In', 'Out', 'Oldest']
   const cell = (label, text, kind = 'num') => h('td', { class: kind, data: { label } }, text)
   fill(view.queues, panel('Behind the lanes', h('div', { class: 'table-wrap' }, h('table', { 'aria-label': 'Queues behind the lanes' },
