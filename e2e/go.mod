@@ -3,6 +3,7 @@ module github.com/cupline/cupline/e2e
 go 1.26.0
 
 require (
+	github.com/cupline/cupline/chassis v0.0.0
 	github.com/cupline/cupline/clients/go v0.0.0
 	github.com/cupline/cupline/local v0.0.0
 	github.com/cupline/cupline/schema v0.0.0
@@ -19,7 +20,6 @@ require (
 	github.com/grpc-ecosystem/grpc-gateway/v2 v2.30.0 // indirect
 	github.com/jackc/pgpassfile v1.0.0 // indirect
 	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect
-	go.opentelemetry.io/otel v1.47.0 // indirect
 	go.opentelemetry.io/otel/sdk/metric v1.47.0 // indirect
 	golang.org/x/net v0.59.0 // indirect
 	golang.org/x/sync v0.23.0 // indirect
@@ -31,6 +31,7 @@ require (
 )
 
 replace (
+	github.com/cupline/cupline/chassis => ../chassis
 	github.com/cupline/cupline/clients/go => ../clients/go
 	github.com/cupline/cupline/local => ../local
 	github.com/cupline/cupline/schema => ../schema

@@ -30,7 +30,7 @@ type version struct {
 	applied  time.Time
 }
 
-// readFiles reads NNN_name.sql in order and refuses gaps, duplicates and stray names.
+// readFiles reads NNN_name.sql in order and refuses duplicates and stray names. Numbers may have gaps.
 func readFiles(source fs.FS) ([]file, error) {
 	entries, err := fs.ReadDir(source, ".") // sorted by name, so by number
 	if err != nil {
@@ -44,8 +44,8 @@ func readFiles(source fs.FS) ([]file, error) {
 			problems = append(problems, err)
 			continue
 		}
-		if want := len(files) + 1; number != want {
-			problems = append(problems, fmt.Errorf("migration %s: the next number is %03d", entry.Name(), want))
+		if len(files) > 0 && number <= files[len(files)-1].number {
+			problems = append(problems, fmt.Errorf("migration %s: %03d is taken", entry.Name(), number))
 		}
 		sql, err := fs.ReadFile(source, entry.Name())
 		if err != nil {
@@ -92,11 +92,11 @@ func readVersions(ctx context.Context, conn *pgx.Conn) ([]version, error) {
 func compare(files []file, versions []version) error {
 	for i, v := range versions {
 		switch {
-		case v.number != i+1:
-			return fmt.Errorf("%w: %03d is not recorded, and %s is", ErrChanged, i+1, v.name)
 		case i >= len(files):
 			return fmt.Errorf("%w: it has %s, the last one known here is %03d; use the program that migrated it, or a later one",
-				ErrNewer, versions[len(versions)-1].name, len(files))
+				ErrNewer, versions[len(versions)-1].name, files[len(files)-1].number)
+		case v.number > files[i].number:
+			return fmt.Errorf("%w: %s is not recorded, and %s is", ErrChanged, files[i].name, v.name)
 		case v.name != files[i].name:
 			return fmt.Errorf("%w: %s was applied under the name %s", ErrChanged, files[i].name, v.name)
 		case !bytes.Equal(v.checksum, files[i].checksum[:]):

@@ -26,8 +26,10 @@ func filled(t *testing.T) *postgrestest.Database {
 		for _, statement := range []string{
 			`insert into tenants (tenant) values ($1)`,
 			`insert into api_keys (tenant, key_id, client, name, hash, scopes) values ($1, $1, 'web', '', sha256($1::text::bytea), '{}')`,
+			`insert into tickets (tenant, hash, client, key_id, scopes, good_until) values ($1, sha256($1::text::bytea), 'web', 'k', '{}', now())`,
 			`insert into device_types (tenant, type, lane, driver, methods, all_idempotent) values ($1, 'lamp', 'default', 'mqtt', '{}', false)`,
 			`insert into devices (tenant, device, type) values ($1, 'lamp-1', 'lamp')`,
+			`insert into device_credentials (tenant, device, credential, hash) values ($1, 'lamp-1', 'x', sha256('x'))`,
 			`insert into ledger (tenant, client, id, redrive, command_id, digest, device, device_type, method, lane, timeout_ms,
 				idempotent, one_way, accepted_at, deadline_at) values ($1, 'web', 's:1', 0, gen_random_uuid(), '', 'lamp-1', 'lamp', 'm', 'default',
 				1, false, false, now(), now())`,
@@ -35,9 +37,13 @@ func filled(t *testing.T) *postgrestest.Database {
 			`insert into mailbox (tenant, client, command_id, redrive, device, method, lane, origin, reason, accepted_at, decided_at, size, response)
 				values ($1, 'web', gen_random_uuid(), 0, 'lamp-1', 'm', 'default', 'device', '', now(), now(), 2, '{}')`,
 			letter,
+			`insert into dead_letter_counts select tenant, 1, minute, group_id, executed, lane, state, n from dead_letter_changes where tenant = $1`,
 			`insert into desk_jobs (tenant, job_id, kind, state, filter, include_maybe, rate, total, actor, reason)
 				values ($1, '00000000-0000-0000-0000-000000000001', 'redrive', 'running', '{}', false, 1, 1, '', '')`,
 			`insert into desk_job_items (tenant, job_id, position, letter_id) values ($1, '00000000-0000-0000-0000-000000000001', 1, gen_random_uuid())`,
+			`insert into desk_marks (tenant, subject, is_group, changed_by) values ($1, gen_random_uuid(), false, '')`,
+			`insert into desk_notes (tenant, subject, note_id, actor, note) values ($1, gen_random_uuid(), gen_random_uuid(), '', '')`,
+			`insert into desk_settlements (tenant, command_id, actor, reason) values ($1, gen_random_uuid(), '', '')`,
 			entry,
 		} {
 			if _, err := pool.Exec(t.Context(), statement, tenant); err != nil {
@@ -96,7 +102,7 @@ func tables(t *testing.T, conn *pgx.Conn) []string {
 		t.Fatal(err)
 	}
 	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil || len(names) < 11 {
+	if err != nil || len(names) < 12 {
 		t.Fatalf("%v, %v", names, err)
 	}
 	return names
@@ -169,7 +175,7 @@ func TestRolesMayDoWhatTheyNeed(t *testing.T) {
 		`delete from lanes`, `update api_keys set scopes = '{}'`, `update api_keys set hash = hash`, `delete from api_keys`, `truncate ledger`,
 		`select tenant_wall('ledger')`, `create role intruder`,
 	}
-	keyless := []string{`select * from api_keys`, `insert into tenants (tenant) values ('x')`, `update devices set type = type`}
+	keyless := []string{`select * from api_keys`, `select * from tickets`, `insert into tenants (tenant) values ('x')`, `update devices set type = type`}
 	for _, c := range []struct {
 		role        Role
 		may, mayNot []string
@@ -185,8 +191,8 @@ func TestRolesMayDoWhatTheyNeed(t *testing.T) {
 			[]string{`update ledger set reason = 'y'`, strings.ReplaceAll(letter, "$1", "'other'"), strings.ReplaceAll(entry, "$1", "'other'")},
 			append([]string{`select * from mailbox`, `update dead_letters set state = 'open'`, `delete from dead_letters`, `select * from audit_trail`, `delete from ledger`}, keyless...)},
 		{Pusher,
-			[]string{`select * from api_keys`, `delete from mailbox where tenant = 'other'`, `update ledger set delivered_at = now()`, strings.ReplaceAll(letter, "$1", "'system'")},
-			[]string{`select * from devices`, `update ledger set outcome = ''`, `insert into api_keys select * from api_keys`, `select * from audit_trail`,
+			[]string{`select * from api_keys`, `select tenant from tenants`, `delete from tickets where tenant = 'other'`, `delete from mailbox where tenant = 'other'`, `update ledger set delivered_at = now()`, strings.ReplaceAll(letter, "$1", "'system'")},
+			[]string{`select * from devices`, `select * from tenants`, `update ledger set outcome = ''`, `insert into api_keys select * from api_keys`, `select * from audit_trail`,
 				strings.ReplaceAll(letter, "$1", "'acme'"), `update dead_letters set state = 'open'`}},
 		{Janitor,
 			[]string{`delete from ledger where tenant = 'other'`, strings.ReplaceAll(entry, "$1", "'other'")},

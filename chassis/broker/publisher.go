@@ -10,6 +10,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 	"go.uber.org/zap"
 
+	"github.com/cupline/cupline/chassis/failpoint"
 	"github.com/cupline/cupline/schema/message"
 )
 
@@ -114,6 +115,7 @@ func (p *Publisher) submit(ctx context.Context, m *message.Message) (*submission
 		return nil, g.blocked()
 	default:
 	}
+	failpoint.Pass(failpoint.BeforePublish)
 	select {
 	case g.window <- struct{}{}:
 	case <-raised:

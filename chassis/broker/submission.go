@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/cupline/cupline/chassis/failpoint"
 )
 
 // A submission is queued; then either its channel's goroutine claims it, and from there on
@@ -47,6 +49,7 @@ func (sub *submission) await(ctx context.Context) error {
 	if sub.err != nil {
 		return sub.err
 	}
+	failpoint.Pass(failpoint.AfterPublish)
 	select {
 	case <-sub.confirm.Done():
 		return g.settle(sub)

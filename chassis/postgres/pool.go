@@ -96,6 +96,7 @@ func parse(cfg Config) (*pgxpool.Config, error) {
 	if cfg.ApplicationName != "" {
 		settings["application_name"] = cfg.ApplicationName
 	}
+	settings["jit"] = "off" // compiling a query takes longer than any of Cupline's queries may
 	if cfg.RowScope != "" {
 		parsed.PrepareConn = scoper{cfg.RowScope}.prepare
 	}

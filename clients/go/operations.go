@@ -31,8 +31,10 @@ type Letter struct {
 	Method     string          `json:"method"`
 	Lane       string          `json:"lane"`
 	DiedAt     time.Time       `json:"died_at"`
-	// Redrive is the number of the command that died, RedriveOf the command that one repeated.
+	// Redrive is the number of the command that died, RedriveOf the command that one repeated. Held letters
+	// have died again and again: a redrive takes IncludeHeld.
 	Redrive   int    `json:"redrive"`
+	Held      bool   `json:"held"`
 	RedriveOf string `json:"redrive_of,omitempty"`
 	// RedrivenAs is the command that this letter was sent again as.
 	RedrivenAs    string    `json:"redriven_as,omitempty"`
@@ -41,6 +43,7 @@ type Letter struct {
 	ChangedAt     time.Time `json:"changed_at,omitzero"`
 	ChangedBy     string    `json:"changed_by,omitempty"`
 	ChangedWhy    string    `json:"changed_why,omitempty"`
+	Mark
 }
 
 // WholeLetter is one with all that is kept of it.
@@ -52,11 +55,17 @@ type WholeLetter struct {
 	Properties      json.RawMessage `json:"properties"`
 	Headers         json.RawMessage `json:"headers"`
 	Deaths          json.RawMessage `json:"deaths"`
+	// Edited is the request that the redrive sent, where its params were edited; Changes is what differs.
+	Edited  json.RawMessage `json:"edited,omitempty"`
+	Changes []Change        `json:"changes,omitempty"`
 	// Told is the response that the client was told, "null" for none.
 	Told        json.RawMessage `json:"told"`
 	DeliveredAt *time.Time      `json:"delivered_at"`
 	Events      []Event         `json:"events"`
-	Related     []Letter        `json:"related"`
+	// GroupMark is its group's; Notes are its own and its group's.
+	GroupMark Mark     `json:"group_mark"`
+	Notes     []Note   `json:"notes"`
+	Related   []Letter `json:"related"`
 }
 
 // Event is one moment of a command's life.
@@ -82,6 +91,7 @@ type LetterGroup struct {
 	LastAt     time.Time `json:"last_at"`
 	// PerMinute over the last five minutes.
 	PerMinute float64 `json:"per_minute"`
+	Mark
 }
 
 // History is all that is known of one command.
@@ -136,15 +146,32 @@ const lettersPath = "/v1/dead-letters"
 // Filter chooses letters or entries by the parameters of the API, such as "device" and "from".
 type Filter map[string]string
 
+// MarshalJSON writes it as a job's body has it: "held" is a boolean there.
+func (f Filter) MarshalJSON() ([]byte, error) {
+	body := make(map[string]any, len(f))
+	for name, value := range f {
+		body[name] = value
+	}
+	if held, has := f["held"]; has {
+		body["held"] = held == "true"
+	}
+	return json.Marshal(body)
+}
+
 // walk is list with a filter; it asks for no more than limit rows (0: all).
 func walk[T any](ctx context.Context, c *Client, path, name string, f Filter, limit int) iter.Seq2[T, error] {
+	return walkBy[T](ctx, c, path, name, f, limit, pageSize)
+}
+
+// walkBy is walk for a list with other pages.
+func walkBy[T any](ctx context.Context, c *Client, path, name string, f Filter, limit, most int) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		query := maps.Clone(map[string]string(f))
 		if query == nil {
 			query = map[string]string{}
 		}
 		for left := limit; ; {
-			size := pageSize
+			size := most
 			if limit > 0 {
 				size = min(size, left)
 			}
@@ -207,37 +234,66 @@ type LetterAction struct {
 	Reason string `json:"reason"`
 	// Actor is the person behind the key; may be empty.
 	Actor string `json:"actor,omitempty"`
-	// IncludeMaybe redrives also what the device may have executed.
+	// IncludeMaybe redrives also what the device may have executed, IncludeHeld what has died again and again.
 	IncludeMaybe bool `json:"include_maybe,omitempty"`
+	IncludeHeld  bool `json:"include_held,omitempty"`
 }
 
-// Redriven says what a letter was sent again as. State is "redriving" while the broker has not confirmed it.
+// Redrive asks for one.
+type Redrive struct {
+	LetterAction
+	// Params take the place of the request's own; nil leaves them.
+	Params json.RawMessage `json:"params,omitempty"`
+	// DryRun does nothing, and needs no reason.
+	DryRun bool `json:"dry_run,omitempty"`
+}
+
+// Change is one place where edited params differ from the old ones.
+type Change struct {
+	// At is a JSON pointer into params; empty for params themselves.
+	At string `json:"at"`
+	// Old and New are nil where there is nothing.
+	Old json.RawMessage `json:"old,omitempty"`
+	New json.RawMessage `json:"new,omitempty"`
+}
+
+// Redriven says what a letter was sent again as. State is "redriving" while the broker has not confirmed it,
+// and empty after a dry run.
 type Redriven struct {
+	DryRun        bool   `json:"dry_run,omitempty"`
 	LetterID      string `json:"letter_id"`
 	State         string `json:"state"`
 	RedrivenAs    string `json:"redriven_as"`
 	RedriveNumber int    `json:"redrive_number"`
+	// Changes that other params make.
+	Changes []Change `json:"changes"`
 }
 
 // RedriveDeadLetter sends a letter's command again as a new one.
-func (c *Client) RedriveDeadLetter(ctx context.Context, letterID string, a LetterAction) (r Redriven, err error) {
-	err = c.actOn(ctx, letterID, "redrive", a, &r)
-	return r, err
+func (c *Client) RedriveDeadLetter(ctx context.Context, letterID string, r Redrive) (done Redriven, err error) {
+	err = c.actOn(ctx, letterID, "redrive", r.Tenant, r, &done)
+	return done, err
 }
 
 // DiscardDeadLetter lets a letter go.
 func (c *Client) DiscardDeadLetter(ctx context.Context, letterID string, a LetterAction) (l Letter, err error) {
-	err = c.actOn(ctx, letterID, "discard", a, &l)
+	err = c.actOn(ctx, letterID, "discard", a.Tenant, a, &l)
 	return l, err
 }
 
-func (c *Client) actOn(ctx context.Context, letterID, action string, a LetterAction, into any) error {
+// UndoDiscard opens a discarded letter again, within a day.
+func (c *Client) UndoDiscard(ctx context.Context, letterID string, a LetterAction) (l Letter, err error) {
+	err = c.actOn(ctx, letterID, "undo", a.Tenant, a, &l)
+	return l, err
+}
+
+func (c *Client) actOn(ctx context.Context, letterID, action, tenant string, a, into any) error {
 	body, err := json.Marshal(a)
 	if err != nil {
 		return fmt.Errorf("%s a letter: %w: %w", action, ErrRefused, err)
 	}
 	path := lettersPath + "/" + url.PathEscape(letterID) + "/" + action
-	return c.do(ctx, request{method: http.MethodPost, path: path, query: of(a.Tenant), body: body}, into)
+	return c.do(ctx, request{method: http.MethodPost, path: path, query: of(tenant), body: body}, into)
 }
 
 // CommandHistory is one command's life; tenant "" is the key's own.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"maps"
 	"net/http"
 	"strconv"
 
@@ -20,9 +21,15 @@ type page map[string]json.RawMessage
 
 // list walks over the pages of a list. It ends after the first error.
 func list[T any](ctx context.Context, c *Client, path, name string) iter.Seq2[T, error] {
+	return listWhere[T](ctx, c, path, name, nil)
+}
+
+// listWhere is list with further parameters.
+func listWhere[T any](ctx context.Context, c *Client, path, name string, where map[string]string) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
 		query := map[string]string{"limit": strconv.Itoa(pageSize)}
+		maps.Copy(query, where)
 		for {
 			var p page
 			if err := c.do(ctx, request{method: http.MethodGet, path: path, query: query}, &p); err != nil {

@@ -53,7 +53,7 @@ func TestARedriveReachesTheClient(t *testing.T) {
 	if letter.State != "open" || letter.Reason != "device_offline" || letter.Executed != "no" || string(letter.ID) != `"c-42"` {
 		t.Fatalf("letter %+v", letter)
 	}
-	redriven, err := desk.RedriveDeadLetter(ctx, letter.LetterID, cupline.LetterAction{Reason: "the device is back", Actor: "ann"})
+	redriven, err := desk.RedriveDeadLetter(ctx, letter.LetterID, cupline.Redrive{LetterAction: cupline.LetterAction{Reason: "the device is back", Actor: "ann"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +64,7 @@ func TestARedriveReachesTheClient(t *testing.T) {
 	if ran := a.executions(t); ran[redriven.RedrivenAs] != 1 || ran[accepted.CommandID] != 0 {
 		t.Errorf("executed %v", ran)
 	}
-	_, err = desk.RedriveDeadLetter(ctx, letter.LetterID, cupline.LetterAction{Reason: "once more"})
+	_, err = desk.RedriveDeadLetter(ctx, letter.LetterID, cupline.Redrive{LetterAction: cupline.LetterAction{Reason: "once more"}})
 	if problem := (*cupline.Problem)(nil); !errors.As(err, &problem) || problem.Code != "letter_state" {
 		t.Errorf("redriven again: %v", err)
 	}

@@ -4,10 +4,12 @@ package platform
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/cupline/cupline/local/ports"
 	"github.com/cupline/cupline/local/postgres"
 	"github.com/cupline/cupline/local/process"
 	"github.com/cupline/cupline/local/rabbitmq"
@@ -31,7 +34,10 @@ type Platform struct {
 	Peers    []*rabbitmq.Instance
 	Database *postgres.Instance
 
-	set services.Set
+	set    services.Set
+	logins map[string]string // database URLs by program
+	// deviceLogins is where the broker asks about devices: the internal port of the service named "api".
+	deviceLogins string
 
 	mu      sync.Mutex // guards the rest
 	running map[string]*services.Service
@@ -44,8 +50,9 @@ func Start(ctx context.Context, folder string) (*Platform, error) {
 	return StartCluster(ctx, folder, 1)
 }
 
-// StartCluster is Start with a broker of that many nodes.
-func StartCluster(ctx context.Context, folder string, nodes int) (*Platform, error) {
+// StartCluster is Start with a broker of that many nodes, and with programs that are built with
+// further arguments for `go build`.
+func StartCluster(ctx context.Context, folder string, nodes int, build ...string) (*Platform, error) {
 	p := &Platform{
 		set:     services.Set{Programs: filepath.Join(folder, "bin"), Folder: folder},
 		running: map[string]*services.Service{}, ports: map[string][2]int{},
@@ -54,23 +61,55 @@ func StartCluster(ctx context.Context, folder string, nodes int) (*Platform, err
 	if err != nil {
 		return p, err
 	}
+	internal, err := ports.Choose(0)
+	if err != nil {
+		return p, err
+	}
+	p.ports[services.API] = [2]int{0, internal[0]}
+	p.deviceLogins = "http://" + ports.Address(internal[0]) + "/broker"
 	var all sync.WaitGroup
-	var broker, database, build error
+	var broker, database, built error
 	all.Go(func() { broker = p.startBroker(ctx, nodes) })
 	all.Go(func() { p.Database, database = postgres.Start(ctx, postgres.Config{Base: folder, NoSync: true}) })
-	all.Go(func() { build = services.Build(ctx, root, p.set.Programs) })
+	all.Go(func() { built = services.Build(ctx, root, p.set.Programs, build...) })
 	all.Wait()
-	if err := errors.Join(broker, database, build); err != nil {
+	if err := errors.Join(broker, database, built); err != nil {
 		return p, err
 	}
 	p.set.Env = map[string]string{"AMQP_URL": p.Broker.URL(), "DATABASE_URL": p.Database.URL()}
 	if _, err = p.CLI(ctx, "migrate", "up"); err != nil {
 		return p, err
 	}
+	if err := p.admit(ctx); err != nil {
+		return p, err
+	}
 	env := maps.Clone(p.set.Env)
 	env["RABBITMQ_MANAGEMENT_URL"] = p.Broker.ManagementURL()
 	return p, p.set.Prepare(ctx, env)
 }
+
+// admit makes each program's own user of the database.
+func (p *Platform) admit(ctx context.Context) error {
+	owner, err := url.Parse(p.Database.URL())
+	if err != nil {
+		return fmt.Errorf("read the database's address: %w", err)
+	}
+	p.logins = map[string]string{}
+	for _, program := range []string{services.API, services.Dispatcher, services.Pusher} {
+		own := *owner
+		own.User = url.UserPassword(program, rand.Text())
+		p.logins[program] = own.String()
+	}
+	_, err = p.cli(ctx, map[string]string{
+		"CUPLINE_DATABASE_URL_API":        p.logins[services.API],
+		"CUPLINE_DATABASE_URL_DISPATCHER": p.logins[services.Dispatcher], "CUPLINE_DATABASE_URL_RECORDER": p.logins[services.Dispatcher],
+		"CUPLINE_DATABASE_URL_PUSHER": p.logins[services.Pusher],
+	}, "migrate", "logins")
+	return err
+}
+
+// DatabaseURL is what a program logs in to the database with.
+func (p *Platform) DatabaseURL(program string) string { return p.logins[program] }
 
 // Stop ends everything and deletes the data.
 func (p *Platform) Stop(ctx context.Context) error {
@@ -103,13 +142,31 @@ func (p *Platform) Run(ctx context.Context, name, program string, env map[string
 	return service, service.WaitReady(ctx)
 }
 
+// RunFrom is Run with a program of another folder, say of another release.
+func (p *Platform) RunFrom(ctx context.Context, programs, name, program string, env map[string]string) (*services.Service, error) {
+	service, err := p.launch(programs, name, program, env)
+	if err != nil {
+		return nil, err
+	}
+	return service, service.WaitReady(ctx)
+}
+
 // Launch is Run without the wait.
 func (p *Platform) Launch(name, program string, env map[string]string) (*services.Service, error) {
+	return p.launch("", name, program, env)
+}
+
+func (p *Platform) launch(programs, name, program string, env map[string]string) (*services.Service, error) {
 	p.mu.Lock()
-	ports := p.ports[name]
+	remembered := p.ports[name]
 	p.mu.Unlock()
+	own := map[string]string{}
+	if login := p.logins[program]; login != "" {
+		own["DATABASE_URL"] = login
+	}
+	maps.Copy(own, env)
 	service, err := p.set.Start(services.Spec{
-		Name: name, Program: program, Env: env, Public: ports[0], Internal: ports[1],
+		Name: name, Program: program, Programs: programs, Env: own, Public: remembered[0], Internal: remembered[1],
 	})
 	if err != nil {
 		return nil, err
@@ -151,11 +208,17 @@ func (p *Platform) End(ctx context.Context, name string) error {
 
 // CLI runs the cupline command with the platform's addresses and returns what it prints.
 func (p *Platform) CLI(ctx context.Context, args ...string) ([]byte, error) {
+	return p.cli(ctx, nil, args...)
+}
+
+// cli is CLI with further variables.
+func (p *Platform) cli(ctx context.Context, more map[string]string, args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	command := exec.CommandContext(ctx, filepath.Join(p.set.Programs, services.CLI), args...)
 	env := map[string]string{"PATH": os.Getenv("PATH"), "HOME": p.set.Folder, "RABBITMQ_MANAGEMENT_URL": p.Broker.ManagementURL()}
 	maps.Copy(env, p.set.Env)
+	maps.Copy(env, more)
 	for name, value := range env {
 		command.Env = append(command.Env, name+"="+value)
 	}

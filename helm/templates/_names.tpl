@@ -52,6 +52,11 @@ labels:
 {{- .Values.quickstart.enabled | ternary (printf "%s-quickstart" (include "cupline.fullname" .)) .Values.postgres.existingSecret -}}
 {{- end -}}
 
+{{/* The Secret with the services' own users; empty when they log in as the owner. */}}
+{{- define "cupline.loginsSecret" -}}
+{{- .Values.quickstart.enabled | ternary (printf "%s-quickstart" (include "cupline.fullname" .)) .Values.postgres.logins.existingSecret -}}
+{{- end -}}
+
 {{- define "cupline.adminSecret" -}}
 {{- default (printf "%s-admin-key" (include "cupline.fullname" .)) .Values.migrations.adminKey.secretName -}}
 {{- end -}}

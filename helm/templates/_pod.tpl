@@ -17,8 +17,10 @@ seccompProfile:
   type: RuntimeDefault
 {{- end -}}
 
-{{/* Variables that say where broker and database are. */}}
+{{/* Variables that say where broker and database are. Takes root, and login: whose user of the database; the owner without it. */}}
 {{- define "cupline.connections" -}}
+{{- $login := and (include "cupline.loginsSecret" .root) .login -}}
+{{- with .root -}}
 - name: AMQP_URL
   valueFrom:
     secretKeyRef:
@@ -27,8 +29,13 @@ seccompProfile:
 - name: DATABASE_URL
   valueFrom:
     secretKeyRef:
+      {{- if $login }}
+      name: {{ include "cupline.loginsSecret" . | quote }}
+      key: {{ $login | quote }}
+      {{- else }}
       name: {{ include "cupline.postgresSecret" . | quote }}
       key: {{ .Values.quickstart.enabled | ternary "uri" .Values.postgres.urlKey | quote }}
+      {{- end }}
 {{- if .Values.rabbitmq.management.enabled }}
 {{- if and .Values.rabbitmq.management.urlKey (not .Values.quickstart.enabled) }}
 - name: RABBITMQ_MANAGEMENT_URL
@@ -45,7 +52,7 @@ seccompProfile:
 - name: {{ $variable }}
   valueFrom:
     secretKeyRef:
-      name: {{ include "cupline.rabbitmqSecret" $ | quote }}
+      name: {{ include "cupline.rabbitmqSecret" $.root | quote }}
       key: {{ $key | quote }}
 {{- end }}
 - name: RABBITMQ_MANAGEMENT_URL
@@ -53,8 +60,9 @@ seccompProfile:
 {{- end }}
 {{- end }}
 {{- end -}}
+{{- end -}}
 
-{{/* A service's pod. Takes root, component, program, config, teardown (seconds after the drain), env (a list) and public (whether clients come). */}}
+{{/* A service's pod. Takes root, component, program, login (its user of the database), config, teardown (seconds after the drain), env (a list) and public (whether clients come). */}}
 {{- define "cupline.pod" -}}
 {{- $root := .root -}}
 metadata:
@@ -107,7 +115,7 @@ spec:
       securityContext:
         {{- include "cupline.containerSecurity" $root | nindent 8 }}
       env:
-        {{- include "cupline.connections" $root | nindent 8 }}
+        {{- include "cupline.connections" (dict "root" $root "login" .login) | nindent 8 }}
         - name: CUPLINE_INTERNAL_ADDR
           value: ":9100"
         {{- if .public }}
@@ -118,6 +126,12 @@ spec:
           value: {{ printf "%ds" (int .config.drainSeconds) | quote }}
         - name: CUPLINE_LOG_LEVEL
           value: {{ $root.Values.logLevel | quote }}
+        {{- with $root.Values.tracing.endpoint }}
+        - name: OTEL_EXPORTER_OTLP_ENDPOINT
+          value: {{ . | quote }}
+        - name: OTEL_TRACES_SAMPLER_ARG
+          value: {{ $root.Values.tracing.ratio | quote }}
+        {{- end }}
         # The collector learns the container's limit, so that it works harder before the kernel kills.
         - name: GOMEMLIMIT
           valueFrom:

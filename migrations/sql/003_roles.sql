@@ -30,6 +30,40 @@ begin
     execute format('grant usage on schema %I to cupline_api, cupline_dispatcher, cupline_recorder, cupline_pusher, cupline_janitor', current_schema());
 end $$;
 
+-- Keys and tickets ----------------------------------------------------------------------------
+
+-- Queues are cupline.<kind>.<name>: a tenant or a lane of that name would read as one of them.
+-- Not valid: one that is there already does not stop the migration.
+alter table tenants add constraint tenants_reserved check (tenant <> 'cupline') not valid;
+alter table lanes add constraint lanes_reserved check (lane <> 'cupline') not valid;
+
+alter table api_keys
+    -- A key narrowed to devices reaches those whose id matches the pattern (* is any run of characters)
+    -- and that have all of the labels; empty: every device of its tenant.
+    add column device_pattern text collate "C" not null default '',
+    add column device_labels bytea, -- JSON
+    -- The key in whose place this one came; both are good until that one's time is over.
+    add column replaces text collate "C";
+
+-- What may be shown in a URL: good once, and for seconds. Only a hash is kept, as of keys.
+create table tickets (
+    tenant       text collate "C" not null,
+    hash         bytea not null check (octet_length(hash) = 32),
+    client       text collate "C" not null,
+    -- Whose right it is: a key's id, or the subject of a token.
+    key_id       text not null,
+    scopes       text[] not null,
+    device_pattern text collate "C" not null default '',
+    device_labels bytea,
+    -- The end of that right; null for never.
+    expires_at   timestamptz,
+    good_until   timestamptz not null,
+    primary key (tenant, hash),
+    constraint tickets_hash unique (hash) -- it is found before its tenant is known
+);
+
+create index tickets_over on tickets (good_until);
+
 -- What each needs, and nothing else. The statements are those of the packages in store/.
 
 -- api: locks lanes to share them, which Postgres takes for an update.
@@ -44,19 +78,24 @@ grant select, update (acked_at, response) on mailbox to cupline_api;
 grant select, update on dead_letters to cupline_api;
 grant select, insert, update on desk_jobs, desk_job_items to cupline_api;
 grant select, insert on audit_trail to cupline_api;
+grant select, insert, delete on tickets to cupline_api;
 
 -- dispatcher: late answers are audited.
 grant select on lanes, device_types, devices to cupline_dispatcher;
 grant select, insert, update on ledger to cupline_dispatcher;
 grant insert on audit_trail to cupline_dispatcher;
 
--- recorder: a letter that comes again is found by a conflict.
+-- recorder: a letter that comes again is found by a conflict; one of no known tenant is the system's.
+grant select (tenant) on tenants to cupline_recorder;
 grant select on lanes, device_types, devices to cupline_recorder;
 grant select, insert, update on ledger to cupline_recorder;
 grant select, insert, update (detail) on dead_letters to cupline_recorder;
 grant insert on audit_trail to cupline_recorder;
 
--- pusher: verifies keys; keeps mailboxes, their retention included; parks what it cannot read.
+-- pusher: verifies keys, tokens and tickets; keeps mailboxes, their retention included; parks what it
+-- cannot read.
+grant select (tenant) on tenants to cupline_pusher;
+grant select, delete on tickets to cupline_pusher;
 grant select, update (last_used_at) on api_keys to cupline_pusher;
 grant select, insert, update on mailbox_clients to cupline_pusher;
 grant select, insert, update, delete on mailbox to cupline_pusher;
@@ -85,9 +124,11 @@ end $$;
 
 revoke execute on function tenant_wall(regclass) from public;
 
-select tenant_wall(name::regclass) from unnest(array['tenants', 'api_keys', 'device_types', 'devices', 'ledger',
+select tenant_wall(name::regclass) from unnest(array['tenants', 'api_keys', 'tickets', 'device_types', 'devices', 'ledger',
     'mailbox_clients', 'mailbox', 'dead_letters', 'desk_jobs', 'desk_job_items', 'audit_trail']) as name;
 
+create policy pusher on tenants to cupline_pusher using (true);
+create policy pusher on tickets to cupline_pusher using (true);
 create policy pusher on api_keys to cupline_pusher using (true);
 create policy pusher on mailbox_clients to cupline_pusher using (true);
 create policy pusher on mailbox to cupline_pusher using (true);

@@ -24,7 +24,7 @@ type Request struct {
 	// Params are the bytes of an object or array; nil when there are none.
 	Params []byte
 
-	idSpan span
+	idSpan, paramsSpan span
 }
 
 // FieldError says which member of a request or response is not what it has to be.
@@ -212,6 +212,7 @@ func (m *members) request(b []byte, whole span) (Request, error) {
 			return r, &FieldError{"params", "must be an object or an array; leave it out when there are none"}
 		}
 		r.Params = params
+		r.paramsSpan = span{m.params.from - whole.from, m.params.to - whole.from}
 	}
 	return r, nil
 }
@@ -258,6 +259,20 @@ func (r Request) WithID(id []byte) []byte {
 		return append(out, r.Body[1:]...)
 	}
 	return replace(r.Body, r.idSpan, id)
+}
+
+// WithParams returns the request's bytes with other params; one that has none gets them as its last member.
+// params is a JSON object or array; the rest stays as it is.
+func (r Request) WithParams(params []byte) []byte {
+	if len(r.Params) > 0 {
+		return replace(r.Body, r.paramsSpan, params)
+	}
+	end := len(r.Body) - 1 // the closing brace, behind jsonrpc and method
+	out := make([]byte, 0, len(r.Body)+len(params)+10)
+	out = append(out, r.Body[:end]...)
+	out = append(out, `,"params":`...)
+	out = append(out, params...)
+	return append(out, '}')
 }
 
 func replace(b []byte, at span, with []byte) []byte {

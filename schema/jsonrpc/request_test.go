@@ -203,3 +203,24 @@ func FuzzParseBatch(f *testing.F) {
 		}
 	})
 }
+
+func TestWithParams(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]string{
+		`{"jsonrpc":"2.0","params":{"on":true},"id":1,"method":"m"}`:                      `{"jsonrpc":"2.0","params":[1],"id":1,"method":"m"}`,
+		` { "id" : "a" , "method":"m","jsonrpc":"2.0" , "par\u0061ms" : [ 2 ] , "x":{}} `: `{ "id" : "a" , "method":"m","jsonrpc":"2.0" , "par\u0061ms" : [1] , "x":{}}`,
+		`{"jsonrpc":"2.0","method":"m" }`:                                                 `{"jsonrpc":"2.0","method":"m" ,"params":[1]}`,
+	} {
+		r, err := ParseRequest([]byte(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := r.WithParams([]byte(`[1]`))
+		if string(got) != want {
+			t.Errorf("%s became %s", body, got)
+		}
+		if again, err := ParseRequest(got); err != nil || string(again.Params) != "[1]" || again.ID.Key != r.ID.Key {
+			t.Errorf("%s: %+v, %v", got, again, err)
+		}
+	}
+}

@@ -37,7 +37,7 @@ const (
 // Check reports every problem of the lane at once.
 func (l Lane) Check() error {
 	var problems []error
-	problems = append(problems, CheckID("lane", l.Name))
+	problems = append(problems, CheckName("lane", l.Name))
 	if l.MaxTTL < MinLaneTTL || l.MaxTTL > MaxLaneTTL {
 		problems = append(problems, fmt.Errorf("lane %s: max_ttl %s: must be %s to %s", l.Name, l.MaxTTL, MinLaneTTL, MaxLaneTTL))
 	}

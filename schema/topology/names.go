@@ -99,6 +99,17 @@ func CheckID(field, s string) error {
 	return fmt.Errorf("%s %q: must be 1 to %d of A-Z a-z 0-9 _ - @", field, shorten(s), MaxIDLength)
 }
 
+// Reserved may name neither a tenant nor a lane: it leads the names of the platform's own queues and exchanges.
+const Reserved = "cupline"
+
+// CheckName is CheckID for what somebody names a tenant or a lane: Reserved is refused, too.
+func CheckName(field, s string) error {
+	if s == Reserved {
+		return fmt.Errorf("%s %q: is the platform's own name", field, s)
+	}
+	return CheckID(field, s)
+}
+
 func shorten(s string) string {
 	if len(s) <= 2*MaxIDLength {
 		return s

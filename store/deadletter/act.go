@@ -42,6 +42,21 @@ type Plan struct {
 	Unledgered bool          `json:"unledgered"`
 	Timeout    time.Duration `json:"timeout"`
 	TTL        time.Duration `json:"ttl"`
+	// Edited is the request with other params than the letter's; nil for the letter's own.
+	Edited []byte `json:"-"`
+	// Change says for the audit trail what was edited; empty for nothing.
+	Change string `json:"-"`
+}
+
+// Lasts is how long the command may wait and then run.
+func (p *Plan) Lasts() time.Duration { return p.TTL + p.Timeout }
+
+func (p *Plan) detail(number int) string {
+	text := fmt.Sprintf("as command %s, redrive %d", p.CommandID, number)
+	if p.Change != "" {
+		text += "; edited: " + p.Change
+	}
+	return text
 }
 
 // Redrive is one under way.
@@ -55,6 +70,14 @@ type Redrive struct {
 	leased time.Time
 }
 
+// Body is the request as it is sent.
+func (r *Redrive) Body() []byte {
+	if r.Edited != nil {
+		return r.Edited
+	}
+	return r.Letter.Payload
+}
+
 // Lease is how long a redrive under way belongs to whoever began it, or took it up; after
 // that another may take it up.
 const Lease = 30 * time.Second
@@ -64,26 +87,23 @@ const (
 
 	// The number is one past every redrive of the same id, be it in the ledger or under way.
 	beginSQL = `update dead_letters d set state = 'redriving', ` + changed + `, job_id = $5, redriven_as = $6, plan = $7,
-		redrive_key = $8, leased_until = clock_timestamp() + $9::interval, redrive_number = 1 + greatest(d.redrive,
+		redrive_key = $8, edited = $10, leased_until = clock_timestamp() + $9::interval, redrive_number = 1 + greatest(d.redrive,
 			(select max(o.redrive_number) from dead_letters o where o.tenant = $1 and o.client = d.client and o.redrive_key = $8),
 			(select max(l.redrive) from ledger l where l.tenant = $1 and l.client = d.client and l.id = $8))
 		where tenant = $1 and letter_id = $2 and state = 'open' returning ` + summaryColumns + `, payload, headers, leased_until`
-
-	discardSQL = `update dead_letters set state = 'discarded', ` + changed + `, job_id = $5
-		where tenant = $1 and letter_id = $2 and state = 'open' returning ` + summaryColumns
 
 	confirmSQL = `update dead_letters set state = 'redriven', leased_until = null, changed_at = clock_timestamp()
 		where tenant = $1 and letter_id = $2 and state = 'redriving' and redriven_as = $3 returning ` + summaryColumns
 
 	revertSQL = `update dead_letters set state = 'open', leased_until = null, changed_at = clock_timestamp(), redriven_as = null,
-		plan = null, redrive_key = null, redrive_number = null
+		plan = null, edited = null, redrive_key = null, redrive_number = null
 		where tenant = $1 and letter_id = $2 and state = 'redriving' and redriven_as = $3 and leased_until = $4
 		returning ` + summaryColumns
 
 	takeUpSQL = `update dead_letters set leased_until = clock_timestamp() + $1::interval
 		where ctid = any(array(select ctid from dead_letters where state = 'redriving' and leased_until < clock_timestamp()
 			order by leased_until limit $2 for update skip locked))
-		returning ` + summaryColumns + `, payload, headers, plan`
+		returning ` + summaryColumns + `, payload, headers, plan, edited`
 )
 
 // Begin takes an open letter for a redrive and commits to its command: from here on it is
@@ -99,11 +119,11 @@ func (s *Store) Begin(ctx context.Context, tenant string, letterID uuid.UUID, ac
 		err = s.change(ctx, tenant, letterID, func(tx pgx.Tx) (audit.Entry, error) {
 			r.Letter = Letter{}
 			row := tx.QueryRow(ctx, beginSQL, tenant, [16]byte(letterID), act.actor(), act.why(), zeronull.UUID(act.JobID),
-				[16]byte(plan.CommandID), content, key, Lease)
+				[16]byte(plan.CommandID), content, key, Lease, plan.Edited)
 			if err := r.Letter.scan(row, &r.Letter.Payload, &r.Letter.Headers, &r.leased); err != nil {
 				return audit.Entry{}, err
 			}
-			return entry(&r.Letter, "redrive", act, fmt.Sprintf("as command %s, redrive %d", plan.CommandID, r.Letter.RedriveNumber)), nil
+			return entry(&r.Letter, "redrive", act, plan.detail(r.Letter.RedriveNumber)), nil
 		})
 		var refused *pgconn.PgError
 		// Another letter of the same id took the number in the same moment.
@@ -149,28 +169,16 @@ func (s *Store) TakeUp(ctx context.Context, limit int) ([]Redrive, error) {
 		return nil, store.Fault("take up redrives", err)
 	}
 	redrives, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r Redrive, err error) {
-		var plan []byte
-		if err := r.Letter.scan(row, &r.Letter.Payload, &r.Letter.Headers, &plan); err != nil {
+		var plan, edited []byte
+		if err := r.Letter.scan(row, &r.Letter.Payload, &r.Letter.Headers, &plan, &edited); err != nil {
 			return r, err
 		}
 		r.Number = r.Letter.RedriveNumber
-		return r, json.Unmarshal(plan, &r.Plan)
+		err = json.Unmarshal(plan, &r.Plan)
+		r.Edited = edited
+		return r, err
 	})
 	return redrives, store.Fault("take up redrives", err)
-}
-
-// Discard ends an open letter. ErrNotFound, or a *StateError when it is not open.
-func (s *Store) Discard(ctx context.Context, tenant string, letterID uuid.UUID, act Act) (Letter, error) {
-	var l Letter
-	err := s.change(ctx, tenant, letterID, func(tx pgx.Tx) (audit.Entry, error) {
-		l = Letter{}
-		row := tx.QueryRow(ctx, discardSQL, tenant, [16]byte(letterID), act.actor(), act.why(), zeronull.UUID(act.JobID))
-		if err := l.scan(row); err != nil {
-			return audit.Entry{}, err
-		}
-		return entry(&l, "discard", act, ""), nil
-	})
-	return l, err
 }
 
 // change runs one change and the entry that tells of it in one transaction.

@@ -3,6 +3,7 @@ package deadletter_test
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -28,7 +29,7 @@ func TestRedriveStepByStep(t *testing.T) {
 	id := bury(t, s, nil)
 	first := plan()
 	begun, err := s.Begin(t.Context(), "acme", id, byAnn, first, []byte("s:c-1"))
-	if err != nil || begun.Number != 1 || begun.Plan != first || string(begun.Letter.Payload) != `{"method":"relay.set"}` || begun.Letter.State != deadletter.Redriving {
+	if err != nil || begun.Number != 1 || !reflect.DeepEqual(begun.Plan, first) || string(begun.Letter.Payload) != `{"method":"relay.set"}` || begun.Letter.State != deadletter.Redriving {
 		t.Fatalf("%+v, %v", begun, err)
 	}
 	var state *deadletter.StateError
@@ -108,7 +109,7 @@ func TestTakeUpAfterACrash(t *testing.T) {
 			}
 			for _, r := range got {
 				taken.Add(1)
-				if r.Plan != begun.Plan || r.Number != begun.Number || string(r.Letter.Payload) != string(begun.Letter.Payload) || r.Letter.ChangedBy != "ann" {
+				if !reflect.DeepEqual(r.Plan, begun.Plan) || r.Number != begun.Number || string(r.Letter.Payload) != string(begun.Letter.Payload) || r.Letter.ChangedBy != "ann" {
 					t.Errorf("taken up as %+v", r)
 				}
 			}

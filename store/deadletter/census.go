@@ -35,7 +35,7 @@ const censusSQL = `select state, reason,
 // Census counts the letters of all tenants that are open or being redriven. It reads all of
 // those, and is for figures that are looked at now and then.
 func (s *Store) Census(ctx context.Context) ([]Count, error) {
-	rows, err := s.pool.Query(ctx, censusSQL)
+	rows, err := s.pool.Query(store.ForEveryTenant(ctx), censusSQL)
 	if err != nil {
 		return nil, store.Fault("count dead letters", err)
 	}

@@ -40,7 +40,7 @@ func TestJobBelongsToOneAtATime(t *testing.T) {
 		t.Fatalf("%+v, %v", items, err)
 	}
 	for _, result := range []string{deadletter.ItemDiscarded, deadletter.ItemSkipped} { // the first word stands
-		if err := s.Report(t.Context(), &leased, items[0].Position, result, ""); err != nil {
+		if err := s.Report(t.Context(), &leased, items[0].Position, result, "", uuid.Nil, 0); err != nil {
 			t.Error(err)
 		}
 	}

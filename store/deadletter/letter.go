@@ -24,6 +24,9 @@ type Letter struct {
 	LetterID uuid.UUID
 	// Tenant is topology.SystemTenant when none could be read.
 	Tenant string
+	// Alleged says that Tenant is only what a message says that is no whole command: where there is no such
+	// tenant, the letter and its entries in the audit trail are topology.SystemTenant's.
+	Alleged bool
 	// CommandID is uuid.Nil when none could be read; then Digest tells one letter from another.
 	CommandID  uuid.UUID
 	Client     string
@@ -63,6 +66,10 @@ type Letter struct {
 	// it was never redriven.
 	RedrivenAs    uuid.UUID
 	RedriveNumber int
+	// Edited is the request that the redrive sent, where its params were edited; nil for Payload. Only Get fills it.
+	Edited []byte
+	// Lasts is how long its redrive may wait and then run; zero while it was never redriven. Only Get fills it.
+	Lasts time.Duration
 	// JobID of the job that acted on it; uuid.Nil for an operator's own hand.
 	JobID uuid.UUID
 	// Changed, ChangedBy and ChangedWhy tell of the last change of State; zero while there was none.

@@ -10,7 +10,9 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/cupline/cupline/chassis/failpoint"
 	"github.com/cupline/cupline/chassis/postgres"
+	"github.com/cupline/cupline/schema/topology"
 	"github.com/cupline/cupline/store"
 	"github.com/cupline/cupline/store/audit"
 	"github.com/cupline/cupline/store/internal/session"
@@ -45,6 +47,8 @@ type Settled struct {
 	LetterID uuid.UUID
 	// Again is true when the letter was already there: a redelivery.
 	Again bool
+	// disowned: there is no tenant of the name that the letter alleged.
+	disowned bool
 }
 
 // ErrContended says that claims kept coming between the look into the ledger and the
@@ -111,7 +115,13 @@ func settle(ctx context.Context, conn *pgxpool.Conn, key ledger.Key, decide func
 	if err := settled.write(ctx, conn, key, resolution); err != nil {
 		return Settled{}, err
 	}
+	failpoint.Pass(failpoint.InSettle)
 	var rest pgx.Batch
+	if settled.disowned {
+		for i := range resolution.Audit {
+			resolution.Audit[i].Tenant = topology.SystemTenant
+		}
+	}
 	if !settled.Again {
 		audit.Queue(&rest, resolution.Audit...)
 	}
@@ -131,7 +141,10 @@ func (s *Settled) write(ctx context.Context, conn *pgxpool.Conn, key ledger.Key,
 		if err != nil {
 			return err
 		}
-		letter.queue(&batch, func(id uuid.UUID, again bool) { s.LetterID, s.Again = id, again })
+		letter.queue(&batch, func(id uuid.UUID, tenant string, again bool) {
+			s.LetterID, s.Again = id, again
+			s.disowned = tenant != letter.Tenant
+		})
 	}
 	if r.Decide != nil {
 		decision := *r.Decide

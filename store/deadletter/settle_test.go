@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/cupline/cupline/chassis/postgres"
+	"github.com/cupline/cupline/schema/topology"
 	"github.com/cupline/cupline/store"
 	"github.com/cupline/cupline/store/audit"
 	"github.com/cupline/cupline/store/deadletter"
@@ -250,5 +251,35 @@ func TestLostCommitAnswer(t *testing.T) {
 	}
 	if n := count(t, db.Pool(t), "audit_trail"); n != 2 {
 		t.Errorf("%d audit entries, want the warm one and one", n)
+	}
+}
+
+// A message that is no whole command may name any tenant: one that there is, or the system's.
+func TestGarbageOfNoTenantIsTheSystems(t *testing.T) {
+	t.Parallel()
+	pool := storetest.Database(t).Pool(t)
+	if _, err := pool.Exec(t.Context(), "insert into tenants (tenant) values ('known')"); err != nil {
+		t.Fatal(err)
+	}
+	s, trail := deadletter.New(pool), audit.New(pool)
+	for named, want := range map[string]string{"known": "known", "nobody": topology.SystemTenant} {
+		for again := range 2 {
+			settled, err := s.Settle(t.Context(), ledger.Key{}, func(*ledger.Row) deadletter.Resolution {
+				return deadletter.Resolution{
+					Letter: &deadletter.Letter{Tenant: named, Alleged: true, Reason: "undeliverable", Executed: "no", Payload: []byte(named)},
+					Audit:  []audit.Entry{{Tenant: named, Stage: audit.StageRecord, Action: "dead_letter", Detail: named}},
+				}
+			})
+			if err != nil || settled.Again != (again == 1) {
+				t.Fatalf("%+v, %v", settled, err)
+			}
+			if l, err := s.Get(t.Context(), want, settled.LetterID); err != nil || string(l.Payload) != named {
+				t.Errorf("the letter that named %s: %+v, %v", named, l, err)
+			}
+		}
+		entries, err := trail.List(t.Context(), want, time.Time{}, 10)
+		if err != nil || len(entries) != 1 || entries[0].Detail != named {
+			t.Errorf("the trail of %s: %+v, %v", want, entries, err)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package deadletter
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -34,9 +35,10 @@ const maxText = 512
 const (
 	insertSQL = `insert into dead_letters (tenant, letter_id, identity, command_id, client, device, device_type, method, lane,
 		id, redrive, redrive_of, reason, executed, detail, state, payload, properties, headers, deaths, outcome, digest, died_at)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
+		values (case when $24::boolean and not exists (select from tenants where tenant = $1) then '` + topology.SystemTenant + `' else $1 end,
+		$2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
 		coalesce($23, clock_timestamp()))
-		on conflict (tenant, identity) do update set detail = dead_letters.detail returning letter_id` // says which one is there
+		on conflict (tenant, identity) do update set detail = dead_letters.detail returning letter_id, tenant` // says which one is there
 
 	summaryColumns = `tenant, letter_id, command_id, client, device, device_type, method, lane, id, redrive, redrive_of,
 		reason, executed, detail, state, digest, died_at, cause, group_id, redriven_as, coalesce(redrive_number, 0), job_id,
@@ -76,17 +78,18 @@ func (l *Letter) identity() []byte {
 	return l.Digest[:]
 }
 
-// queue writes the letter; then is called with its id, or with that of the one that was there before.
-func (l *Letter) queue(b *pgx.Batch, then func(id uuid.UUID, again bool)) {
+// queue writes the letter; then is called with its id, or with that of the one that was there before, and whose it is.
+func (l *Letter) queue(b *pgx.Batch, then func(id uuid.UUID, tenant string, again bool)) {
 	b.Queue(insertSQL, l.Tenant, [16]byte(l.LetterID), l.identity(), zeronull.UUID(l.CommandID), l.Client, l.Device, l.DeviceType,
 		l.Method, l.Lane, l.ID, l.Redrive, zeronull.UUID(l.RedriveOf), l.Reason, l.Executed, l.Detail, l.State,
-		l.Payload, l.Properties, l.Headers, l.Deaths, l.Outcome, l.Digest[:], zeronull.Timestamptz(l.DiedAt),
+		l.Payload, l.Properties, l.Headers, l.Deaths, l.Outcome, l.Digest[:], zeronull.Timestamptz(l.DiedAt), l.Alleged,
 	).QueryRow(func(row pgx.Row) error {
 		var id uuid.UUID
-		if err := row.Scan((*[16]byte)(&id)); err != nil {
+		var tenant string
+		if err := row.Scan((*[16]byte)(&id), &tenant); err != nil {
 			return err
 		}
-		then(id, id != l.LetterID)
+		then(id, tenant, id != l.LetterID)
 		return nil
 	})
 }
@@ -110,7 +113,7 @@ func (s *Store) Park(ctx context.Context, letter Letter, entries ...audit.Entry)
 	defer cancel()
 	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		var batch pgx.Batch
-		letter.queue(&batch, func(id uuid.UUID, found bool) { letterID, again = id, found })
+		letter.queue(&batch, func(id uuid.UUID, _ string, found bool) { letterID, again = id, found })
 		if err := tx.SendBatch(ctx, &batch).Close(); err != nil || again {
 			return err
 		}
@@ -124,11 +127,17 @@ func (s *Store) Park(ctx context.Context, letter Letter, entries ...audit.Entry)
 // Get returns one letter whole, or ErrNotFound.
 func (s *Store) Get(ctx context.Context, tenant string, letterID uuid.UUID) (Letter, error) {
 	var l Letter
-	row := s.pool.QueryRow(ctx, `select `+summaryColumns+`, payload, properties, headers, deaths, outcome
+	row := s.pool.QueryRow(ctx, `select `+summaryColumns+`, payload, properties, headers, deaths, outcome, edited, plan
 		from dead_letters where tenant = $1 and letter_id = $2`, tenant, [16]byte(letterID))
-	err := l.scan(row, &l.Payload, &l.Properties, &l.Headers, &l.Deaths, &l.Outcome)
+	var plan []byte
+	err := l.scan(row, &l.Payload, &l.Properties, &l.Headers, &l.Deaths, &l.Outcome, &l.Edited, &plan)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Letter{}, ErrNotFound
+	}
+	if err == nil && plan != nil {
+		var p Plan
+		err = json.Unmarshal(plan, &p)
+		l.Lasts = p.Lasts()
 	}
 	return l, store.Fault("read a dead letter", err)
 }

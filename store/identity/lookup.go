@@ -48,6 +48,17 @@ func (s *Store) revokedFor(ctx context.Context, span time.Duration) ([]Key, erro
 	return keys, store.Fault("find revoked keys", err)
 }
 
+// endedFor returns the keys whose time was over within that span until now, of the database's clock.
+func (s *Store) endedFor(ctx context.Context, span time.Duration) ([]Key, error) {
+	rows, err := s.pool.Query(store.ForEveryTenant(ctx), `select `+keyColumns+` from api_keys
+		where expires_at > now() - $1 * interval '1 microsecond' and expires_at <= now()`, span.Microseconds())
+	if err != nil {
+		return nil, store.Fault("find keys whose time is over", err)
+	}
+	keys, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Key, error) { return scanKey(row) })
+	return keys, store.Fault("find keys whose time is over", err)
+}
+
 // use is the last time a key was used.
 type use struct {
 	keyID string

@@ -9,7 +9,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgtype/zeronull"
 
 	"github.com/cupline/cupline/chassis/postgres"
 	"github.com/cupline/cupline/schema/topology"
@@ -27,6 +26,11 @@ var (
 	ErrExpired = errors.New("key expired")
 	// ErrNotFound says that there is no such tenant or key.
 	ErrNotFound = errors.New("not found")
+	// ErrReach says that a key would reach other devices than the client's keys that are good now: what
+	// became of a command is told to the client, whichever key it was sent with.
+	ErrReach = errors.New("the client has keys that reach other devices")
+	// ErrEnded says that a key was revoked, or that its time is over.
+	ErrEnded = errors.New("key ended")
 	// ErrInUse says that a tenant still has keys, types or devices, or is the platform's own.
 	ErrInUse = errors.New("in use")
 )
@@ -41,31 +45,6 @@ type Tenant struct {
 	Created time.Time
 }
 
-// Key is what is known of a key; never its secret.
-type Key struct {
-	Tenant string
-	ID     string
-	Client string
-	Name   string
-	Scopes []string
-	// Created in database time; Expires, Revoked and LastUsed are zero for never. LastUsed lags by
-	// up to VerifierConfig.FlushEvery.
-	Created  time.Time
-	Expires  time.Time
-	Revoked  time.Time
-	LastUsed time.Time
-}
-
-// NewKey asks for a key.
-type NewKey struct {
-	Tenant string
-	Client string
-	Name   string
-	Scopes []string
-	// Expires zero means never.
-	Expires time.Time
-}
-
 // Store keeps tenants and keys. It is safe for concurrent use.
 type Store struct{ pool *postgres.Pool }
 
@@ -74,7 +53,7 @@ func New(pool *postgres.Pool) *Store { return &Store{pool: pool} }
 
 // PutTenant makes a tenant, or renames it. An id that may not be one is store.ErrRefused.
 func (s *Store) PutTenant(ctx context.Context, id, name string) (created bool, err error) {
-	if err := topology.CheckID("tenant", id); err != nil {
+	if err := topology.CheckName("tenant", id); err != nil {
 		return false, fmt.Errorf("put a tenant: %w: %w", store.ErrRefused, err)
 	}
 	// xmax is zero for a row that was inserted just now.
@@ -83,9 +62,19 @@ func (s *Store) PutTenant(ctx context.Context, id, name string) (created bool, e
 	return created, store.Fault("put a tenant", err)
 }
 
+// Tenant returns one tenant, or ErrNotFound.
+func (s *Store) Tenant(ctx context.Context, id string) (t Tenant, err error) {
+	err = s.pool.QueryRow(ctx, `select tenant, name, created_at from tenants where tenant = $1`, id).Scan(&t.ID, &t.Name, &t.Created)
+	t.Created = t.Created.UTC()
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Tenant{}, fmt.Errorf("read a tenant: %w", ErrNotFound)
+	}
+	return t, store.Fault("read a tenant", err)
+}
+
 // Tenants returns a page of tenants in byte order of their ids, from behind after on.
 func (s *Store) Tenants(ctx context.Context, after string, limit int) ([]Tenant, error) {
-	rows, err := s.pool.Query(ctx, `select tenant, name, created_at from tenants where tenant > $1 order by tenant limit $2`,
+	rows, err := s.pool.Query(store.ForEveryTenant(ctx), `select tenant, name, created_at from tenants where tenant > $1 order by tenant limit $2`,
 		after, page(limit))
 	if err != nil {
 		return nil, store.Fault("list tenants", err)
@@ -119,64 +108,6 @@ func (s *Store) DeleteTenant(ctx context.Context, id string) error {
 func brokenReference(err error) bool {
 	var refused *pgconn.PgError
 	return errors.As(err, &refused) && refused.Code == "23503"
-}
-
-const keyColumns = `tenant, key_id, client, name, scopes, created_at, expires_at, revoked_at, last_used_at`
-
-// CreateKey makes a key. The token is shown this once: cup_<key id>_<secret>, the secret 256
-// random bits of which only the SHA-256 is kept. ErrNotFound when there is no such tenant.
-func (s *Store) CreateKey(ctx context.Context, n NewKey) (shown string, key Key, err error) {
-	if err := topology.CheckID("client", n.Client); err != nil {
-		return "", Key{}, fmt.Errorf("create a key: %w: %w", store.ErrRefused, err)
-	}
-	scopes := n.Scopes
-	if scopes == nil {
-		scopes = []string{}
-	}
-	keyID, secret := newToken()
-	digest := hash(secret)
-	key, err = scanKey(s.pool.QueryRow(ctx, `insert into api_keys (tenant, key_id, client, name, hash, scopes, expires_at)
-		values ($1, $2, $3, $4, $5, $6, $7) returning `+keyColumns,
-		n.Tenant, keyID, n.Client, n.Name, digest[:], scopes, zeronull.Timestamptz(n.Expires)))
-	switch {
-	case brokenReference(err):
-		return "", Key{}, fmt.Errorf("create a key: tenant %s: %w", n.Tenant, ErrNotFound)
-	case err != nil:
-		return "", Key{}, store.Fault("create a key", err)
-	}
-	return token(keyID, secret), key, nil
-}
-
-// RevokeKey ends a key on all processes at once; one that is revoked keeps its first time.
-// ErrNotFound.
-func (s *Store) RevokeKey(ctx context.Context, tenant, keyID string) error {
-	tag, err := s.pool.Exec(ctx, `update api_keys set revoked_at = coalesce(revoked_at, now())
-		where tenant = $1 and key_id = $2`, tenant, keyID)
-	if err == nil && tag.RowsAffected() == 0 {
-		return fmt.Errorf("revoke a key: %w", ErrNotFound)
-	}
-	return store.Fault("revoke a key", err)
-}
-
-// Keys returns a page of a tenant's keys in byte order of their ids, from behind after on, the
-// revoked included.
-func (s *Store) Keys(ctx context.Context, tenant, after string, limit int) ([]Key, error) {
-	rows, err := s.pool.Query(ctx, `select `+keyColumns+` from api_keys
-		where tenant = $1 and key_id > $2 order by key_id limit $3`, tenant, after, page(limit))
-	if err != nil {
-		return nil, store.Fault("list keys", err)
-	}
-	keys, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Key, error) { return scanKey(row) })
-	return keys, store.Fault("list keys", err)
-}
-
-func scanKey(row pgx.Row, more ...any) (k Key, err error) {
-	err = row.Scan(append([]any{&k.Tenant, &k.ID, &k.Client, &k.Name, &k.Scopes, &k.Created, (*zeronull.Timestamptz)(&k.Expires),
-		(*zeronull.Timestamptz)(&k.Revoked), (*zeronull.Timestamptz)(&k.LastUsed)}, more...)...)
-	for _, t := range []*time.Time{&k.Created, &k.Expires, &k.Revoked, &k.LastUsed} {
-		*t = t.UTC()
-	}
-	return k, err
 }
 
 func page(limit int) int {

@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/cupline/cupline/schema/device"
 	"github.com/cupline/cupline/store/changes"
 	"github.com/cupline/cupline/store/internal/recall"
 )
@@ -19,8 +20,9 @@ type Principal struct {
 	Tenant string
 	Client string
 	KeyID  string
-	// Scopes is shared by all who verify: it must not be changed.
+	// Scopes and Reach are shared by all who verify: they must not be changed.
 	Scopes []string
+	Reach  device.Reach
 	// Expires zero means never.
 	Expires time.Time
 }
@@ -38,8 +40,9 @@ type VerifierConfig struct {
 	// Now in database time; nil means this machine's clock.
 	Now func() time.Time
 	// OnRevoke is called once this process learns that a key was revoked, also when that
-	// happened while notifications did not come; for one key maybe several times. It is never called
-	// by Verify's caller, and must not block for long. May be nil.
+	// happened while notifications did not come; for one key maybe several times. Also, within FlushEvery or
+	// so, when a key's time is over, which may come sooner than Principal.Expires said: a rotation shortens it. It is
+	// never called by Verify's caller, and must not block for long. May be nil.
 	OnRevoke func(tenant, client, keyID string)
 	Log      *zap.Logger
 }
@@ -51,9 +54,6 @@ func (c VerifierConfig) withDefaults() VerifierConfig {
 	c.FlushEvery = cmp.Or(c.FlushEvery, 30*time.Second)
 	if c.Now == nil {
 		c.Now = time.Now
-	}
-	if c.OnRevoke == nil {
-		c.OnRevoke = func(string, string, string) {}
 	}
 	if c.Log == nil {
 		c.Log = zap.NewNop()
@@ -132,7 +132,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Principal, error) 
 		return Principal{}, ErrExpired
 	}
 	v.used(keyID, now)
-	return Principal{Tenant: key.Tenant, Client: key.Client, KeyID: keyID, Scopes: key.Scopes, Expires: key.Expires}, nil
+	return Principal{Tenant: key.Tenant, Client: key.Client, KeyID: keyID, Scopes: key.Scopes, Reach: key.Reach, Expires: key.Expires}, nil
 }
 
 // used remembers a use. There are never more than keys are kept: past that, uses go unnoted.
@@ -154,7 +154,7 @@ func (v *Verifier) Notify(_ context.Context, _, payload string) {
 		return
 	}
 	v.keys.Drop(words[3])
-	if words[0] == "revoked" {
+	if words[0] == "revoked" && v.cfg.OnRevoke != nil {
 		v.cfg.OnRevoke(words[1], words[2], words[3])
 	}
 }
@@ -194,6 +194,9 @@ func (v *Verifier) run(ctx context.Context) {
 			if err := v.flush(ctx); err != nil && ctx.Err() == nil {
 				v.cfg.Log.Warn("last uses of keys wait to be written", zap.Error(err))
 			}
+			if err := v.findEnded(ctx); err != nil && ctx.Err() == nil {
+				v.cfg.Log.Warn("keys whose time is over are not known yet", zap.Error(err))
+			}
 			continue
 		case <-v.sweep:
 		case <-again:
@@ -216,7 +219,7 @@ func (v *Verifier) findRevoked(ctx context.Context) error {
 		v.since = time.Time{}
 	}
 	v.mu.Unlock()
-	if since.IsZero() {
+	if since.IsZero() || v.cfg.OnRevoke == nil {
 		return nil
 	}
 	keys, err := v.store.revokedFor(ctx, time.Since(since)+gapMargin)
@@ -228,6 +231,23 @@ func (v *Verifier) findRevoked(ctx context.Context) error {
 	}
 	for _, k := range keys {
 		v.keys.Drop(k.ID)
+		v.cfg.OnRevoke(k.Tenant, k.Client, k.ID)
+	}
+	return nil
+}
+
+// findEnded tells OnRevoke of every key whose time was over since the last look, or a little before.
+func (v *Verifier) findEnded(ctx context.Context) error {
+	if v.cfg.OnRevoke == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, v.cfg.LoadTimeout)
+	defer cancel()
+	keys, err := v.store.endedFor(ctx, 2*v.cfg.FlushEvery+gapMargin)
+	if err != nil {
+		return err
+	}
+	for _, k := range keys {
 		v.cfg.OnRevoke(k.Tenant, k.Client, k.ID)
 	}
 	return nil

@@ -29,7 +29,7 @@ const censusSQL = `select coalesce(sum(waiting), 0)::bigint, coalesce(sum(bytes)
 // Census counts over all tenants. It reads one row for each client that ever had a mailbox.
 func (s *Store) Census(ctx context.Context) (c Census, err error) {
 	var seconds float64
-	err = s.pool.QueryRow(ctx, censusSQL).Scan(&c.Waiting, &c.Bytes, &c.Clients, &c.Full, &c.Missed, &seconds)
+	err = s.pool.QueryRow(store.ForEveryTenant(ctx), censusSQL).Scan(&c.Waiting, &c.Bytes, &c.Clients, &c.Full, &c.Missed, &seconds)
 	c.Oldest = time.Duration(seconds * float64(time.Second))
 	return c, store.Fault("count mailboxes", err)
 }

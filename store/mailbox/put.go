@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/cupline/cupline/chassis/failpoint"
 	"github.com/cupline/cupline/chassis/postgres"
 	"github.com/cupline/cupline/store"
 	"github.com/cupline/cupline/store/audit"
@@ -99,6 +100,7 @@ func (s *Store) put(ctx context.Context, items []Item, results []PutResult) (err
 	}
 	var write pgx.Batch
 	s.queueItems(&write, items, results, boxes)
+	failpoint.Pass(failpoint.InMailbox)
 	write.Queue("commit")
 	return conn.SendBatch(ctx, &write).Close()
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/cupline/cupline/store"
 	"github.com/cupline/cupline/store/audit"
 	"github.com/cupline/cupline/store/changes"
+	"github.com/cupline/cupline/store/credential"
 	"github.com/cupline/cupline/store/deadletter"
 	"github.com/cupline/cupline/store/identity"
 	"github.com/cupline/cupline/store/ledger"
@@ -50,21 +51,23 @@ type App struct {
 	public       *httpapi.Server
 	console      *console.Handler
 
-	pool      *postgres.Pool
-	clock     *postgres.Clock
-	registry  *registry.Store
-	cache     *registry.Cache
-	keys      *identity.Store
-	verifier  *identity.Verifier
-	arrivals  *mailbox.Arrivals
-	quota     *mailbox.Quota
-	link      *broker.Link
-	lanes     *lanes
-	publisher *broker.Publisher
-	letters   *deadletter.Store
-	desk      *ops.Desk
-	queues    *ops.Queues
-	clients   *ops.Clients
+	pool        *postgres.Pool
+	clock       *postgres.Clock
+	registry    *registry.Store
+	cache       *registry.Cache
+	keys        *identity.Store
+	credentials *credential.Store
+	verifier    *identity.Verifier
+	arrivals    *mailbox.Arrivals
+	quota       *mailbox.Quota
+	link        *broker.Link
+	lanes       *lanes
+	publisher   *broker.Publisher
+	intake      *intake.Intake
+	letters     *deadletter.Store
+	desk        *ops.Desk
+	queues      *ops.Queues
+	clients     *ops.Clients
 }
 
 // New puts a process together; nothing is connected before Run.
@@ -83,7 +86,7 @@ func New(ctx context.Context, cfg Settings, log *zap.Logger, level zap.AtomicLev
 	a.group.Add("internal port", a.internal.Start, a.internal.Stop)
 	a.group.Add("traces", nil, a.tracer.Stop)
 	// Each part registers its teardown behind those that it needs.
-	for _, build := range []func(context.Context) error{a.database, a.broker, a.serve} {
+	for _, build := range []func(context.Context) error{a.database, a.broker, a.devices, a.serve} {
 		if err := build(ctx); err != nil {
 			return nil, err
 		}
@@ -165,6 +168,10 @@ func (a *App) serve(context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.intake = intake.New(intake.Config{
+		Registry: finder{a.cache}, Publisher: publisher{a.publisher}, Quota: a.quota, Clock: a.clock,
+		Observer: metrics, PublishTimeout: a.cfg.PublishTimeout,
+	})
 	if err := a.operations(metrics); err != nil {
 		return err
 	}
@@ -172,14 +179,10 @@ func (a *App) serve(context.Context) error {
 		return err
 	}
 	a.public = httpapi.New(httpapi.Config{
-		Addr: a.cfg.Listen, Verifier: a.verifier, Clock: a.clock,
-		Acceptor: intake.New(intake.Config{
-			Registry: finder{a.cache}, Publisher: publisher{a.publisher}, Quota: a.quota, Clock: a.clock,
-			Observer: metrics, PublishTimeout: a.cfg.PublishTimeout,
-		}),
-		Registry: a.registry, Keys: a.keys, Ledger: ledger.NewReader(a.pool), Mailbox: mailbox.New(a.pool, mailbox.Limits{}),
+		Addr: a.cfg.Listen, Verifier: a.verifier, Clock: a.clock, Acceptor: a.intake,
+		Registry: a.registry, Keys: a.keys, Credentials: a.credentials, Ledger: ledger.NewReader(a.pool), Mailbox: mailbox.New(a.pool, mailbox.Limits{}),
 		Arrivals: a.arrivals, Trail: audit.New(a.pool), Letters: a.letters, Desk: a.desk, Queues: a.queues,
-		Clients: a.clients, Console: a.console,
+		LoopGuard: a.cfg.LoopGuard, Clients: a.clients, Console: a.console,
 		Origins: a.cfg.Origins, Polls: a.cfg.LongPolls, AccessLog: a.cfg.AccessLog,
 		Metrics: metrics, Tracer: a.tracer, Log: a.log, Failed: a.group.Fail,
 	})

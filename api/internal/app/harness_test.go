@@ -88,7 +88,7 @@ func (w *world) start(change func(*Settings)) {
 	s := Settings{
 		AMQPURL: settings.Secret(w.broker.URL()), DatabaseURL: settings.Secret(w.database.URL()),
 		Listen: "127.0.0.1:0", InternalAddr: "127.0.0.1:0", PublishTimeout: 5 * time.Second, PublishWindow: 1024, LongPolls: 100,
-		DatabaseConnections: 4, Drain: 10 * time.Second,
+		DatabaseConnections: 4, LoopGuard: 3, Drain: 10 * time.Second,
 	}
 	change(&s)
 	log := zaptest.NewLogger(w.t, zaptest.Level(zap.WarnLevel))

@@ -58,7 +58,7 @@ func TestJobRedrivesWhatItsFilterChooses(t *testing.T) {
 	w.bury(nil) // not chosen
 	a := w.do("POST", "/v1/dead-letter-jobs", `{"kind":"redrive","filter":{"device":"`+lane+`"},"dry_run":true}`)
 	w.expect(a, 200, "")
-	if !strings.HasPrefix(a.body, `{"dry_run":true,"groups":[{`) || !strings.Contains(a.body, `"letters":6,"maybe":1,"older_than_a_day":0`) {
+	if !strings.HasPrefix(a.body, `{"dry_run":true,"groups":[{`) || !strings.Contains(a.body, `"held":0`) || !strings.Contains(a.body, `"letters":6,"maybe":1,"older_than_a_day":0`) {
 		t.Errorf("dry run: %v", a)
 	}
 	id := w.startJob(`{"kind":"redrive","filter":{"device":"` + lane + `"},"reason":"back","actor":"ann","rate":100}`)

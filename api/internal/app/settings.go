@@ -20,7 +20,7 @@ type Settings struct {
 	ManagementURL settings.Secret `env:"RABBITMQ_MANAGEMENT_URL" doc:"the broker's management API, http://user:password@host:port; without it GET /v1/queues knows depth and consumers only"`
 
 	Listen       string   `env:"CUPLINE_LISTEN" default:"127.0.0.1:8080" doc:"host:port of the API"`
-	InternalAddr string   `env:"CUPLINE_INTERNAL_ADDR" default:"127.0.0.1:9101" doc:"host:port of /healthz, /readyz, /metrics and /loglevel; it asks for no credentials"`
+	InternalAddr string   `env:"CUPLINE_INTERNAL_ADDR" default:"127.0.0.1:9101" doc:"host:port of /healthz, /readyz, /metrics, /loglevel, and of /broker/, where RabbitMQ asks about devices; it asks for no credentials"`
 	Profiles     bool     `env:"CUPLINE_PROFILES" default:"false" doc:"Go's profiles at /debug/pprof/ of the internal port, for who may reach it"`
 	Origins      []string `env:"CUPLINE_CORS_ORIGINS" doc:"origins of web pages that may call the API, such as https://shop.example, comma separated; none when empty"`
 
@@ -30,7 +30,11 @@ type Settings struct {
 	PublishWindow  int           `env:"CUPLINE_PUBLISH_WINDOW" default:"1024" doc:"commands sent to the broker and not yet confirmed; past it requests wait; 1 to 65536"`
 	LongPolls      int           `env:"CUPLINE_LONG_POLLS" default:"10000" doc:"long polls of mailboxes held at once; past it they get 503; 1 to 1000000"`
 
+	LoopGuard int `env:"CUPLINE_LOOP_GUARD" default:"3" doc:"a dead letter is held, and redriven only with include_held, once this many redrives have died; 1 to 1000"`
+
 	DatabaseConnections int32 `env:"CUPLINE_DATABASE_CONNECTIONS" default:"16" doc:"connections to Postgres besides the one that listens; 2 to 100"`
+
+	DeviceCertificates bool `env:"CUPLINE_DEVICE_CERTIFICATES" default:"false" doc:"lets devices log in without a password whose client certificate the broker has verified; only with mqtt.ssl_cert_login = true at the broker"`
 
 	AccessLog bool          `env:"CUPLINE_ACCESS_LOG" default:"false" doc:"a log line for each request"`
 	Drain     time.Duration `env:"CUPLINE_DRAIN" default:"20s" doc:"how long requests under way may go on at SIGTERM; 0s to 5m"`
@@ -53,6 +57,9 @@ func (s *Settings) Check() error {
 	}
 	if s.LongPolls < 1 || s.LongPolls > 1_000_000 {
 		wrong("CUPLINE_LONG_POLLS is %d: must be 1 to 1000000", s.LongPolls)
+	}
+	if s.LoopGuard < 1 || s.LoopGuard > 1000 {
+		wrong("CUPLINE_LOOP_GUARD is %d: must be 1 to 1000", s.LoopGuard)
 	}
 	if s.DatabaseConnections < 2 || s.DatabaseConnections > 100 {
 		wrong("CUPLINE_DATABASE_CONNECTIONS is %d: must be 2 to 100", s.DatabaseConnections)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/cupline/cupline/api/internal/problem"
+	"github.com/cupline/cupline/schema/device"
 	"github.com/cupline/cupline/store/identity"
 )
 
@@ -28,9 +29,12 @@ const (
 	OpsWrite Scope = "ops:write"
 	// OpsPlatform: the same across tenants, and what belongs to the platform itself.
 	OpsPlatform Scope = "ops:platform"
-	// TenantsAdmin: keys of the tenant.
+	// TenantsAdmin: the tenant's name and keys; with OpsPlatform every tenant's.
 	TenantsAdmin Scope = "tenants:admin"
 )
+
+// Narrow lists the scopes of keys that reach some devices only. All others are about the whole tenant.
+func Narrow() []Scope { return []Scope{CommandsSend, RepliesRead, DevicesRead} }
 
 // Scopes lists all of them.
 func Scopes() []Scope {
@@ -45,6 +49,8 @@ type Principal struct {
 	Tenant string
 	Client string
 	KeyID  string
+	// Reach is which of the tenant's devices it may see and command.
+	Reach  device.Reach
 	scopes []string // shared: must not be changed
 }
 
@@ -73,7 +79,7 @@ func Authenticate(ctx context.Context, v Verifier, header string) (Principal, er
 	found, err := v.Verify(ctx, token)
 	switch {
 	case err == nil:
-		return Principal{Tenant: found.Tenant, Client: found.Client, KeyID: found.KeyID, scopes: found.Scopes}, nil
+		return Principal{Tenant: found.Tenant, Client: found.Client, KeyID: found.KeyID, Reach: found.Reach, scopes: found.Scopes}, nil
 	case errors.Is(err, identity.ErrRevoked):
 		return Principal{}, problem.New(problem.Unauthorized, "the key was revoked")
 	case errors.Is(err, identity.ErrExpired):

@@ -4,6 +4,7 @@ package catalog
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -81,7 +82,7 @@ const maxKeyName = 128
 
 // CheckKey lists what is wrong with a key that is asked for. now is database time.
 func CheckKey(k identity.NewKey, now time.Time) []string {
-	problems := sentences(topology.CheckID("client", k.Client))
+	problems := sentences(errors.Join(topology.CheckID("client", k.Client), k.Reach.Check()))
 	if utf8.RuneCountInString(k.Name) > maxKeyName || strings.ContainsFunc(k.Name, unicode.IsControl) {
 		problems = append(problems, fmt.Sprintf("name: must be at most %d characters, without control characters", maxKeyName))
 	}
@@ -94,6 +95,8 @@ func CheckKey(k identity.NewKey, now time.Time) []string {
 			problems = append(problems, fmt.Sprintf("scopes: %.64q is no scope", s))
 		case slices.Contains(k.Scopes[:i], s):
 			problems = append(problems, fmt.Sprintf("scopes: %s stands twice", s))
+		case !k.Reach.All() && !slices.Contains(auth.Narrow(), auth.Scope(s)):
+			problems = append(problems, fmt.Sprintf("scopes: %s is about all of a tenant, so a key for some devices cannot have it", s))
 		}
 	}
 	if !k.Expires.IsZero() && !k.Expires.After(now) {

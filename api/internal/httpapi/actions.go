@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
@@ -28,6 +30,14 @@ type action struct {
 	Reason       string `json:"reason"`
 	Actor        string `json:"actor"`
 	IncludeMaybe bool   `json:"include_maybe"`
+	IncludeHeld  bool   `json:"include_held"`
+}
+
+// redrivePost asks for a redrive.
+type redrivePost struct {
+	action
+	Params json.RawMessage `json:"params"`
+	DryRun bool            `json:"dry_run"`
 }
 
 const (
@@ -40,40 +50,55 @@ func (a *action) act(who auth.Principal) (deadletter.Act, error) {
 	if strings.TrimSpace(a.Reason) == "" || len(a.Reason) > maxReason {
 		return deadletter.Act{}, problem.New(problem.InvalidRequest, "say why, in 1 to %d bytes", maxReason).At("reason")
 	}
-	if len(a.Actor) > maxActor {
-		return deadletter.Act{}, problem.New(problem.InvalidRequest, "at most %d bytes", maxActor).At("actor")
-	}
-	actor := "key " + who.KeyID
-	if a.Actor != "" {
-		actor = a.Actor + " (" + actor + ")"
-	}
-	return deadletter.Act{Actor: actor, Reason: a.Reason}, nil
+	actor, err := actorOf(who, a.Actor)
+	return deadletter.Act{Actor: actor, Reason: a.Reason}, err
 }
 
-// acting reads what every action on one letter needs.
-func acting(c echo.Context, who auth.Principal) (tenant string, id uuid.UUID, a action, act deadletter.Act, err error) {
-	if err = knownParams(c, "tenant"); err == nil {
+func actorOf(who auth.Principal, said string) (string, error) {
+	if len(said) > maxActor {
+		return "", problem.New(problem.InvalidRequest, "at most %d bytes", maxActor).At("actor")
+	}
+	actor := "key " + who.KeyID
+	if said != "" {
+		actor = said + " (" + actor + ")"
+	}
+	return actor, nil
+}
+
+// ofLetter reads whose letter the path names.
+func ofLetter(c echo.Context, who auth.Principal, params ...string) (tenant string, id uuid.UUID, err error) {
+	if err = knownParams(c, append(params, "tenant")...); err == nil {
 		tenant, err = tenantOf(c, who)
 	}
 	if err == nil {
 		id, err = letterID(c)
 	}
-	if err == nil {
-		err = readInto(c, maxSmall, &a)
-	}
-	if err == nil {
-		act, err = a.act(who)
-	}
-	return tenant, id, a, act, err
+	return tenant, id, err
 }
 
 // redriveLetter bounds its own waits: the database's, and the broker's for the confirm.
 func (s *Server) redriveLetter(c echo.Context, who auth.Principal) error {
-	tenant, id, a, act, err := acting(c, who)
+	tenant, id, err := ofLetter(c, who)
 	if err != nil {
 		return err
 	}
-	done, err := s.cfg.Desk.Redrive(c.Request().Context(), tenant, id, act, a.IncludeMaybe)
+	var body redrivePost
+	if err := readInto(c, maxRedrive, &body); err != nil {
+		return err
+	}
+	wish := ops.Wish{IncludeMaybe: body.IncludeMaybe, IncludeHeld: body.IncludeHeld, Params: body.Params}
+	if body.DryRun {
+		changes, err := s.cfg.Desk.Preview(c.Request().Context(), tenant, id, wish)
+		if err != nil {
+			return err
+		}
+		return answer(c, http.StatusOK, map[string]any{"dry_run": true, "letter_id": id.String(), "changes": changesOf(changes)})
+	}
+	act, err := body.act(who)
+	if err != nil {
+		return err
+	}
+	done, err := s.cfg.Desk.Redrive(c.Request().Context(), tenant, id, act, wish)
 	if err != nil {
 		return err
 	}
@@ -83,31 +108,54 @@ func (s *Server) redriveLetter(c echo.Context, who auth.Principal) error {
 	}
 	return answer(c, status, map[string]any{
 		"letter_id": id.String(), "state": state, "redriven_as": done.CommandID.String(), "redrive_number": done.Number,
+		"changes": changesOf(done.Changes),
 	})
 }
 
+// changesOf is a list also where there is none.
+func changesOf(changes []ops.Change) []ops.Change {
+	if changes == nil {
+		return []ops.Change{}
+	}
+	return changes
+}
+
 func (s *Server) discardLetter(c echo.Context, who auth.Principal) error {
-	tenant, id, _, act, err := acting(c, who)
+	return s.actOn(c, who, s.cfg.Desk.Discard)
+}
+
+func (s *Server) undoDiscard(c echo.Context, who auth.Principal) error {
+	return s.actOn(c, who, s.cfg.Desk.Undo)
+}
+
+// actOn does to one letter what needs nothing but who and why, and tells of it as it stands then.
+func (s *Server) actOn(c echo.Context, who auth.Principal, do func(context.Context, string, uuid.UUID, deadletter.Act) (deadletter.Letter, error)) error {
+	tenant, id, err := ofLetter(c, who)
 	if err != nil {
 		return err
 	}
-	l, err := s.cfg.Desk.Discard(c.Request().Context(), tenant, id, act)
+	var a action
+	if err := readInto(c, maxSmall, &a); err != nil {
+		return err
+	}
+	act, err := a.act(who)
 	if err != nil {
 		return err
 	}
-	return answer(c, http.StatusOK, letterOf(&l))
+	l, err := do(c.Request().Context(), tenant, id, act)
+	if err != nil {
+		return err
+	}
+	told := s.lettersOf([]deadletter.Letter{l})
+	if err := s.marked(c.Request().Context(), tenant, told); err != nil {
+		return err
+	}
+	return answer(c, http.StatusOK, told[0])
 }
 
 // foundLetter reads the letter that the path names, or says that there is none.
 func (s *Server) foundLetter(c echo.Context, who auth.Principal) (deadletter.Letter, error) {
-	if err := knownParams(c, "tenant"); err != nil {
-		return deadletter.Letter{}, err
-	}
-	tenant, err := tenantOf(c, who)
-	if err != nil {
-		return deadletter.Letter{}, err
-	}
-	id, err := letterID(c)
+	tenant, id, err := ofLetter(c, who)
 	if err != nil {
 		return deadletter.Letter{}, err
 	}

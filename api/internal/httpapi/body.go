@@ -22,6 +22,7 @@ const (
 	maxDevice   = 32 << 10
 	maxType     = 1 << 20
 	maxSmall    = 16 << 10
+	maxRedrive  = intake.MaxBody + maxSmall
 )
 
 const jsonType = "application/json"

@@ -37,7 +37,7 @@ func (s *Server) sendCommands(c echo.Context, who auth.Principal) error {
 	went := envelope.Trace(span.Context(came))
 	c.Set(traceKey, went.Parent)
 	results, batch, err := s.cfg.Acceptor.Accept(c.Request().Context(), intake.Post{
-		Tenant: who.Tenant, Client: who.Client, Device: param(c, "device"), Body: body, TTL: ttl,
+		Tenant: who.Tenant, Client: who.Client, Reach: who.Reach, Device: param(c, "device"), Body: body, TTL: ttl,
 		Trace: went,
 	})
 	describePost(span, who, param(c, "device"), results, err)

@@ -14,6 +14,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/cupline/cupline/api/internal/auth"
+	"github.com/cupline/cupline/api/internal/ops"
 	"github.com/cupline/cupline/store/audit"
 	"github.com/cupline/cupline/store/deadletter"
 	"github.com/cupline/cupline/store/ledger"
@@ -57,7 +58,10 @@ func (s *Server) live(ctx context.Context, tenant string, id uuid.UUID) (life, e
 	if err != nil {
 		return l, err
 	}
-	l.Letters = lettersOf(page.Letters)
+	l.Letters = s.lettersOf(page.Letters)
+	if err := s.marked(ctx, tenant, l.Letters); err != nil {
+		return l, err
+	}
 	if l.Client == "" && len(page.Letters) > 0 {
 		l.Client = page.Letters[0].Client
 	}
@@ -134,16 +138,22 @@ func (s *Server) getHistory(c echo.Context, who auth.Principal) error {
 type wholeLetter struct {
 	letter
 	// Payload is JSON, or hexadecimal digits, as PayloadEncoding says.
-	Payload         any             `json:"payload"`
-	PayloadEncoding string          `json:"payload_encoding"`
-	Properties      json.RawMessage `json:"properties"`
-	Headers         json.RawMessage `json:"headers"`
-	Deaths          json.RawMessage `json:"deaths"`
+	Payload         any    `json:"payload"`
+	PayloadEncoding string `json:"payload_encoding"`
+	// Edited is the request that the redrive sent, where its params were edited; Changes is what differs.
+	Edited     json.RawMessage `json:"edited,omitempty"`
+	Changes    []ops.Change    `json:"changes,omitempty"`
+	Properties json.RawMessage `json:"properties"`
+	Headers    json.RawMessage `json:"headers"`
+	Deaths     json.RawMessage `json:"deaths"`
 	// Told is the response the client was told; null where nobody was.
 	Told json.RawMessage `json:"told"`
 	// DeliveredAt is when the client acked it.
 	DeliveredAt *time.Time `json:"delivered_at"`
 	Events      []event    `json:"events"`
+	// GroupMark is its group's; Notes are its own and its group's, the first 1,000.
+	GroupMark mark   `json:"group_mark"`
+	Notes     []note `json:"notes"`
 	// Related are the letters of its origin and of its redrives.
 	Related []letter `json:"related"`
 }
@@ -155,11 +165,14 @@ func (s *Server) getLetter(c echo.Context, who auth.Principal) error {
 	}
 	ctx := c.Request().Context()
 	whole := wholeLetter{
-		letter: letterOf(&l), PayloadEncoding: "json", Payload: json.RawMessage(l.Payload), Properties: oneValue(l.Properties),
+		letter: s.letterOf(&l), PayloadEncoding: "json", Payload: json.RawMessage(l.Payload), Properties: oneValue(l.Properties),
 		Headers: oneValue(l.Headers), Deaths: oneValue(l.Deaths), Told: oneValue(l.Outcome), Events: []event{},
 	}
 	if !utf8.Valid(l.Payload) || !json.Valid(l.Payload) {
 		whole.Payload, whole.PayloadEncoding = hex.EncodeToString(l.Payload), "hex"
+	}
+	if l.Edited != nil {
+		whole.Edited, whole.Changes = l.Edited, ops.Differences(l.Payload, l.Edited)
 	}
 	if l.CommandID != uuid.Nil {
 		life, err := s.live(ctx, l.Tenant, l.CommandID)
@@ -177,6 +190,19 @@ func (s *Server) getLetter(c echo.Context, who auth.Principal) error {
 	if err != nil {
 		return err
 	}
-	whole.Related = lettersOf(kin)
+	whole.Related = s.lettersOf(kin)
+	if err := s.marked(ctx, l.Tenant, whole.Related); err != nil {
+		return err
+	}
+	marks, err := s.cfg.Letters.Marks(ctx, l.Tenant, []uuid.UUID{l.LetterID, l.Group})
+	if err != nil {
+		return err
+	}
+	whole.mark, whole.GroupMark = markOf(marks[l.LetterID]), markOf(marks[l.Group])
+	notes, err := s.cfg.Letters.Notes(ctx, l.Tenant, []uuid.UUID{l.LetterID, l.Group}, uuid.Nil, maxPage)
+	if err != nil {
+		return err
+	}
+	whole.Notes = notesOf(notes)
 	return answer(c, http.StatusOK, whole)
 }

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -21,11 +22,19 @@ type job struct {
 	State        string            `json:"state"`
 	Filter       deadletter.Filter `json:"filter"`
 	IncludeMaybe bool              `json:"include_maybe"`
+	IncludeHeld  bool              `json:"include_held"`
 	Rate         int               `json:"rate"`
 	Total        int64             `json:"total"`
 	Waiting      int64             `json:"waiting"`
-	// Results counts letters by what became of them.
+	// Results counts letters by what became of them, Outcomes those that were sent again by what that came to.
 	Results    map[string]int64 `json:"results"`
+	Outcomes   map[string]int64 `json:"outcomes"`
+	Awaited    int64            `json:"awaited"`
+	Canary     int              `json:"canary"`
+	CanaryDue  bool             `json:"canary_due"`
+	StopAbove  int              `json:"stop_above"`
+	StopAfter  int              `json:"stop_after"`
+	Stopped    string           `json:"stopped,omitempty"`
 	Actor      string           `json:"actor"`
 	Reason     string           `json:"reason"`
 	CreatedAt  time.Time        `json:"created_at"`
@@ -36,11 +45,17 @@ func jobOf(j *deadletter.Job) job {
 	told := job{
 		JobID: j.JobID.String(), Kind: j.Kind, State: j.State, Filter: j.Filter, IncludeMaybe: j.IncludeMaybe, Rate: j.Rate,
 		Total: j.Total, Waiting: j.Results[""], Results: map[string]int64{}, Actor: j.Actor, Reason: j.Reason,
-		CreatedAt: j.Created, FinishedAt: moment(j.Finished),
+		CreatedAt: j.Created, FinishedAt: moment(j.Finished), IncludeHeld: j.IncludeHeld, Outcomes: map[string]int64{},
+		Awaited: j.Outcomes[""], Canary: j.Canary, CanaryDue: j.CanaryDue, StopAbove: j.StopAbove, StopAfter: j.StopAfter, Stopped: j.Stopped,
 	}
 	for result, n := range j.Results {
 		if result != "" {
 			told.Results[result] = n
+		}
+	}
+	for outcome, n := range j.Outcomes {
+		if outcome != "" {
+			told.Outcomes[outcome] = n
 		}
 	}
 	return told
@@ -49,19 +64,16 @@ func jobOf(j *deadletter.Job) job {
 const (
 	usualRate = 10 // letters a second
 	mostRate  = 500
-	dryGroups = 20
+	// Each job of a list is told with its counts.
+	usualJobs, mostJobs = 20, 100
+	// A redrive stops itself once more than half of twenty outcomes or more are failures, unless told otherwise.
+	usualStopAbove = 50
+	usualStopAfter = 20
+	mostCanary     = 1000
+	dryGroups      = 20
 	// old is the ledger's usual memory: what died before it may be posted again by its client.
 	old = 24 * time.Hour
 )
-
-// jobPost asks for a job.
-type jobPost struct {
-	action
-	Kind   string             `json:"kind"`
-	Filter *deadletter.Filter `json:"filter"`
-	Rate   int                `json:"rate"`
-	DryRun bool               `json:"dry_run"`
-}
 
 func (s *Server) createJob(c echo.Context, who auth.Principal) error {
 	if err := knownParams(c, "tenant"); err != nil {
@@ -75,7 +87,7 @@ func (s *Server) createJob(c echo.Context, who auth.Principal) error {
 	if err := readInto(c, maxSmall, &body); err != nil {
 		return err
 	}
-	j, err := body.job(who, tenant)
+	j, err := body.job(who, tenant, s.cfg.LoopGuard)
 	if err != nil {
 		return err
 	}
@@ -90,83 +102,6 @@ func (s *Server) createJob(c echo.Context, who auth.Principal) error {
 		return err
 	}
 	return answer(c, http.StatusAccepted, jobOf(&made))
-}
-
-// job checks what was asked for.
-func (p *jobPost) job(who auth.Principal, tenant string) (deadletter.Job, error) {
-	act, err := p.act(who)
-	if p.DryRun {
-		err = nil // nothing is done, so nobody has to answer for it
-	}
-	wrong := func(field, detail string) (deadletter.Job, error) {
-		return deadletter.Job{}, problem.New(problem.InvalidRequest, "%s", detail).At(field)
-	}
-	if p.Rate == 0 {
-		p.Rate = usualRate
-	}
-	switch {
-	case err != nil:
-		return deadletter.Job{}, err
-	case p.Actor == "" && !p.DryRun:
-		return wrong("actor", "say who")
-	case p.Kind != deadletter.JobRedrive && p.Kind != deadletter.JobDiscard:
-		return wrong("kind", "must be redrive or discard")
-	case p.Filter == nil:
-		return wrong("filter", "is missing; {} chooses every open letter")
-	case p.Filter.State != "" && p.Filter.State != deadletter.Open:
-		return wrong("filter.state", "only open letters can be acted on")
-	case p.Rate < 1 || p.Rate > mostRate:
-		return wrong("rate", "must be 1 to "+strconv.Itoa(mostRate)+" letters a second")
-	}
-	p.Filter.Tenant, p.Filter.State = tenant, deadletter.Open
-	if err := checkFilter(p.Filter); err != nil {
-		return deadletter.Job{}, err
-	}
-	return deadletter.Job{
-		Tenant: tenant, Kind: p.Kind, Filter: *p.Filter, IncludeMaybe: p.IncludeMaybe, Rate: p.Rate, Actor: act.Actor, Reason: act.Reason,
-	}, nil
-}
-
-// dryRun tells what a job would meet, and does nothing.
-func (s *Server) dryRun(c echo.Context, j *deadletter.Job) error {
-	ctx := c.Request().Context()
-	count := func(change func(*deadletter.Filter)) (int64, error) {
-		f := j.Filter
-		change(&f)
-		counts, err := s.cfg.Letters.Counts(ctx, f)
-		return counts[deadletter.Open], err
-	}
-	all, err := count(func(*deadletter.Filter) {})
-	if err != nil {
-		return err
-	}
-	maybe, err := count(func(f *deadletter.Filter) {
-		if f.Executed == "" {
-			f.Executed = "maybe"
-		}
-	})
-	if err != nil {
-		return err
-	}
-	if j.Filter.Executed == "no" {
-		maybe = 0
-	}
-	before := s.cfg.Clock.Now().Add(-old)
-	aged, err := count(func(f *deadletter.Filter) {
-		if f.Before.IsZero() || f.Before.After(before) {
-			f.Before = before
-		}
-	})
-	if err != nil {
-		return err
-	}
-	groups, err := s.cfg.Letters.Groups(ctx, j.Filter, dryGroups)
-	if err != nil {
-		return err
-	}
-	return answer(c, http.StatusOK, map[string]any{
-		"dry_run": true, "letters": all, "maybe": maybe, "older_than_a_day": aged, "groups": groupsOf(groups),
-	})
 }
 
 // ofJob reads whose job the path names.
@@ -197,6 +132,40 @@ func (s *Server) tellJob(c echo.Context, tenant string, id uuid.UUID) error {
 	return answer(c, http.StatusOK, jobOf(&j))
 }
 
+func (s *Server) listJobs(c echo.Context, who auth.Principal) error {
+	if err := knownParams(c, "tenant", "kind", "state", "after", "limit"); err != nil {
+		return err
+	}
+	tenant, err := tenantOf(c, who)
+	if err != nil {
+		return err
+	}
+	f := deadletter.JobFilter{Tenant: tenant, Kind: c.QueryParam("kind"), State: c.QueryParam("state")}
+	if !slices.Contains([]string{"", deadletter.JobRedrive, deadletter.JobDiscard, deadletter.JobUndo}, f.Kind) {
+		return problem.New(problem.InvalidParameter, "must be redrive, discard or undo").At("kind")
+	}
+	if !slices.Contains([]string{"", deadletter.JobRunning, deadletter.JobPaused, deadletter.JobCancelled, deadletter.JobDone}, f.State) {
+		return problem.New(problem.InvalidParameter, "must be running, paused, cancelled or done").At("state")
+	}
+	after, err := uuidParam(c, "after")
+	if err != nil {
+		return problem.New(problem.InvalidParameter, "must be what next of the page before said").At("after")
+	}
+	limit, err := limitParam(c, usualJobs, mostJobs)
+	if err != nil {
+		return err
+	}
+	found, err := s.cfg.Letters.Jobs(c.Request().Context(), f, after, limit)
+	if err != nil {
+		return err
+	}
+	jobs := make([]job, len(found))
+	for i := range found {
+		jobs[i] = jobOf(&found[i])
+	}
+	return answerPage(c, "jobs", jobs, limit, func(j job) string { return j.JobID })
+}
+
 func (s *Server) getJob(c echo.Context, who auth.Principal) error {
 	tenant, id, err := ofJob(c, who)
 	if err != nil {
@@ -207,11 +176,15 @@ func (s *Server) getJob(c echo.Context, who auth.Principal) error {
 
 // jobItem is what became of one letter.
 type jobItem struct {
-	Position int64      `json:"position"`
-	LetterID string     `json:"letter_id"`
-	Result   string     `json:"result"`
-	Detail   string     `json:"detail,omitempty"`
-	DoneAt   *time.Time `json:"done_at,omitempty"`
+	Position  int64      `json:"position"`
+	LetterID  string     `json:"letter_id"`
+	Result    string     `json:"result"`
+	Detail    string     `json:"detail,omitempty"`
+	DoneAt    *time.Time `json:"done_at,omitempty"`
+	CommandID string     `json:"command_id,omitempty"`
+	// Outcome of that command; empty while it is waited for.
+	Outcome   string     `json:"outcome,omitempty"`
+	OutcomeAt *time.Time `json:"outcome_at,omitempty"`
 }
 
 func (s *Server) listJobItems(c echo.Context, who auth.Principal) error {
@@ -235,7 +208,8 @@ func (s *Server) listJobItems(c echo.Context, who auth.Principal) error {
 	}
 	items := make([]jobItem, len(found))
 	for i, one := range found {
-		items[i] = jobItem{one.Position, one.LetterID.String(), one.Result, one.Detail, moment(one.Done)}
+		items[i] = jobItem{one.Position, one.LetterID.String(), one.Result, one.Detail, moment(one.Done),
+			uuidText(one.CommandID), one.Outcome, moment(one.OutcomeAt)}
 	}
 	return answerPage(c, "items", items, limit, func(i jobItem) string { return strconv.FormatInt(i.Position, 10) })
 }

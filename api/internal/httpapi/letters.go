@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"encoding/hex"
 	"encoding/json"
 	"net/http"
@@ -35,6 +36,7 @@ type letter struct {
 	Lane          string          `json:"lane"`
 	DiedAt        time.Time       `json:"died_at"`
 	Redrive       int             `json:"redrive"`
+	Held          bool            `json:"held"`
 	RedriveOf     string          `json:"redrive_of,omitempty"`
 	RedrivenAs    string          `json:"redriven_as,omitempty"`
 	RedriveNumber int             `json:"redrive_number,omitempty"`
@@ -42,10 +44,13 @@ type letter struct {
 	ChangedAt     *time.Time      `json:"changed_at,omitempty"`
 	ChangedBy     string          `json:"changed_by,omitempty"`
 	ChangedWhy    string          `json:"changed_why,omitempty"`
+	mark
 }
 
-func letterOf(l *deadletter.Letter) letter {
+func (s *Server) letterOf(l *deadletter.Letter) letter {
 	return letter{
+		mark:     markOf(deadletter.Mark{}),
+		Held:     l.State == deadletter.Open && l.Redrive >= s.cfg.LoopGuard,
 		LetterID: l.LetterID.String(), State: l.State, Reason: l.Reason, Executed: l.Executed, Detail: l.Detail, Cause: l.Cause,
 		Group: l.Group.String(), CommandID: uuidText(l.CommandID), Client: l.Client, ID: oneValue(l.ID), Device: l.Device,
 		DeviceType: l.DeviceType, Method: l.Method, Lane: l.Lane, DiedAt: l.DiedAt, Redrive: l.Redrive,
@@ -54,10 +59,10 @@ func letterOf(l *deadletter.Letter) letter {
 	}
 }
 
-func lettersOf(found []deadletter.Letter) []letter {
+func (s *Server) lettersOf(found []deadletter.Letter) []letter {
 	letters := make([]letter, len(found))
 	for i := range found {
-		letters[i] = letterOf(&found[i])
+		letters[i] = s.letterOf(&found[i])
 	}
 	return letters
 }
@@ -85,11 +90,11 @@ func oneValue(b []byte) json.RawMessage {
 // letterFilters are the parameters that choose letters.
 var letterFilters = []string{
 	"tenant", "from", "before", "state", "reason", "executed", "lane", "device", "device_type", "method", "client", "id",
-	"command_id", "group", "text",
+	"command_id", "group", "job_id", "tag", "assignee", "held", "text",
 }
 
 // letterFilter reads them, and refuses any parameter that is neither of these nor of more.
-func letterFilter(c echo.Context, who auth.Principal, more ...string) (f deadletter.Filter, err error) {
+func (s *Server) letterFilter(c echo.Context, who auth.Principal, more ...string) (f deadletter.Filter, err error) {
 	if err := knownParams(c, slices.Concat(letterFilters, more)...); err != nil {
 		return f, err
 	}
@@ -99,11 +104,14 @@ func letterFilter(c echo.Context, who auth.Principal, more ...string) (f deadlet
 	f.State, f.Reason, f.Executed = c.QueryParam("state"), c.QueryParam("reason"), c.QueryParam("executed")
 	f.Lane, f.Device, f.DeviceType = c.QueryParam("lane"), c.QueryParam("device"), c.QueryParam("device_type")
 	f.Method, f.Client, f.ID, f.Text = c.QueryParam("method"), c.QueryParam("client"), c.QueryParam("id"), c.QueryParam("text")
-	var problems [4]error
+	f.Tag, f.Assignee, f.Guard = c.QueryParam("tag"), c.QueryParam("assignee"), s.cfg.LoopGuard
+	var problems [6]error
 	f.From, problems[0] = timeParam(c, "from")
 	f.Before, problems[1] = timeParam(c, "before")
 	f.CommandID, problems[2] = uuidParam(c, "command_id")
 	f.Group, problems[3] = uuidParam(c, "group")
+	f.Job, problems[4] = uuidParam(c, "job_id")
+	f.Held, problems[5] = boolParam(c, "held")
 	for _, err := range problems {
 		if err != nil {
 			return f, err
@@ -121,7 +129,7 @@ func checkFilter(f *deadletter.Filter) error {
 	}
 	for _, field := range []struct{ name, value string }{
 		{"reason", f.Reason}, {"executed", f.Executed}, {"lane", f.Lane}, {"device", f.Device}, {"device_type", f.DeviceType},
-		{"method", f.Method}, {"client", f.Client}, {"id", f.ID}, {"text", f.Text},
+		{"method", f.Method}, {"client", f.Client}, {"id", f.ID}, {"text", f.Text}, {"tag", f.Tag}, {"assignee", f.Assignee},
 	} {
 		if !storable(field.value) {
 			return problem.New(problem.InvalidParameter, "must be UTF-8 without NUL").At(field.name)
@@ -134,7 +142,7 @@ func checkFilter(f *deadletter.Filter) error {
 func storable(text string) bool { return utf8.ValidString(text) && !strings.Contains(text, "\x00") }
 
 func (s *Server) listLetters(c echo.Context, who auth.Principal) error {
-	f, err := letterFilter(c, who, "sort", "after", "limit", "counts")
+	f, err := s.letterFilter(c, who, "sort", "after", "limit", "counts")
 	if err != nil {
 		return err
 	}
@@ -157,22 +165,26 @@ func (s *Server) listLetters(c echo.Context, who auth.Principal) error {
 	if err != nil {
 		return err
 	}
+	counted, err := boolParam(c, "counts")
+	if err != nil {
+		return err
+	}
 	page, err := s.cfg.Letters.Find(c.Request().Context(), f, sort, after, limit)
 	if err != nil {
 		return err
 	}
-	told := map[string]any{"letters": lettersOf(page.Letters)}
+	letters := s.lettersOf(page.Letters)
+	if err := s.marked(c.Request().Context(), f.Tenant, letters); err != nil {
+		return err
+	}
+	told := map[string]any{"letters": letters}
 	if page.Next != nil {
 		told["next"] = page.Next.String()
 	}
-	switch c.QueryParam("counts") {
-	case "", "false":
-	case "true":
+	if counted {
 		if told["counts"], err = s.cfg.Letters.Counts(c.Request().Context(), f); err != nil {
 			return err
 		}
-	default:
-		return problem.New(problem.InvalidParameter, "must be true or false").At("counts")
 	}
 	return answer(c, http.StatusOK, told)
 }
@@ -191,21 +203,27 @@ type group struct {
 	LastAt     time.Time `json:"last_at"`
 	// PerMinute over the last five minutes.
 	PerMinute float64 `json:"per_minute"`
+	mark
 }
 
-func groupsOf(found []deadletter.Group) []group {
+func (s *Server) groupsOf(ctx context.Context, tenant string, found []deadletter.Group) ([]group, error) {
+	ids := make([]uuid.UUID, len(found))
+	for i := range found {
+		ids[i] = found[i].ID
+	}
+	marks, err := s.cfg.Letters.Marks(ctx, tenant, ids)
 	groups := make([]group, len(found))
 	for i, g := range found {
 		groups[i] = group{
 			g.ID.String(), g.Reason, g.DeviceType, g.Method, g.Cause, g.Count, g.Open, g.Maybe, g.First, g.Last,
-			float64(g.Recent) / deadletter.RateWindow.Minutes(),
+			float64(g.Recent) / deadletter.RateWindow.Minutes(), markOf(marks[g.ID]),
 		}
 	}
-	return groups
+	return groups, err
 }
 
 func (s *Server) groupLetters(c echo.Context, who auth.Principal) error {
-	f, err := letterFilter(c, who, "limit")
+	f, err := s.letterFilter(c, who, "limit")
 	if err != nil {
 		return err
 	}
@@ -217,5 +235,9 @@ func (s *Server) groupLetters(c echo.Context, who auth.Principal) error {
 	if err != nil {
 		return err
 	}
-	return answer(c, http.StatusOK, map[string]any{"groups": groupsOf(found)})
+	groups, err := s.groupsOf(c.Request().Context(), f.Tenant, found)
+	if err != nil {
+		return err
+	}
+	return answer(c, http.StatusOK, map[string]any{"groups": groups})
 }

@@ -202,7 +202,15 @@ func (s *Server) reportBatch(c echo.Context, results []intake.Result) {
 // record writes an action of a tenant's own people into the audit trail. The action itself is done: a trail
 // that cannot be written to is logged, not answered.
 func (s *Server) record(c echo.Context, who auth.Principal, e audit.Entry) {
-	e.Tenant, e.Stage, e.Actor = who.Tenant, audit.StageOperator, "key "+who.KeyID
+	s.recordFor(c, who, who.Tenant, e)
+}
+
+// recordFor is record for what was done to a tenant that need not be the actor's own.
+func (s *Server) recordFor(c echo.Context, who auth.Principal, tenant string, e audit.Entry) {
+	e.Tenant, e.Stage, e.Actor = tenant, audit.StageOperator, "key "+who.KeyID
+	if tenant != who.Tenant {
+		e.Actor += " of tenant " + who.Tenant
+	}
 	if e.Client == "" {
 		e.Client = who.Client
 	}

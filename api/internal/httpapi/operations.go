@@ -23,6 +23,14 @@ func operatorRoutes() []route {
 		{http.MethodGet, "/v1/dead-letters/:letter_id", auth.OpsRead, stored((*Server).getLetter)},
 		{http.MethodPost, "/v1/dead-letters/:letter_id/redrive", auth.OpsWrite, stored((*Server).redriveLetter)},
 		{http.MethodPost, "/v1/dead-letters/:letter_id/discard", auth.OpsWrite, stored((*Server).discardLetter)},
+		{http.MethodPost, "/v1/dead-letters/:letter_id/undo", auth.OpsWrite, stored((*Server).undoDiscard)},
+		{http.MethodPost, "/v1/dead-letters/:letter_id/marks", auth.OpsWrite, stored(marking(onLetter))},
+		{http.MethodGet, "/v1/dead-letters/:letter_id/notes", auth.OpsRead, stored(listingNotes(onLetter))},
+		{http.MethodPost, "/v1/dead-letters/:letter_id/notes", auth.OpsWrite, stored(noting(onLetter))},
+		{http.MethodPost, "/v1/dead-letter-groups/:group/marks", auth.OpsWrite, stored(marking(onGroup))},
+		{http.MethodGet, "/v1/dead-letter-groups/:group/notes", auth.OpsRead, stored(listingNotes(onGroup))},
+		{http.MethodPost, "/v1/dead-letter-groups/:group/notes", auth.OpsWrite, stored(noting(onGroup))},
+		{http.MethodGet, "/v1/dead-letter-jobs", auth.OpsRead, stored((*Server).listJobs)},
 		{http.MethodPost, "/v1/dead-letter-jobs", auth.OpsWrite, stored((*Server).createJob)},
 		{http.MethodGet, "/v1/dead-letter-jobs/:job_id", auth.OpsRead, stored((*Server).getJob)},
 		{http.MethodGet, "/v1/dead-letter-jobs/:job_id/items", auth.OpsRead, stored((*Server).listJobItems)},
@@ -86,6 +94,16 @@ func uuidParam(c echo.Context, name string) (uuid.UUID, error) {
 		return uuid.Nil, problem.New(problem.InvalidParameter, "must be a UUID").At(name)
 	}
 	return id, nil
+}
+
+func boolParam(c echo.Context, name string) (bool, error) {
+	switch c.QueryParam(name) {
+	case "", "false":
+		return false, nil
+	case "true":
+		return true, nil
+	}
+	return false, problem.New(problem.InvalidParameter, "must be true or false").At(name)
 }
 
 // auditEntry is one line of the trail.

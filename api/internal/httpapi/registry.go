@@ -26,6 +26,9 @@ func (s *Server) listDevices(c echo.Context, who auth.Principal) error {
 			return problem.New(problem.InvalidParameter, "must be UTF-8 without NUL").At(name)
 		}
 	}
+	if !who.Reach.All() {
+		return s.listReached(c, who, filter, after, limit)
+	}
 	devices, err := s.cfg.Registry.FindDevices(c.Request().Context(), who.Tenant, filter, after, limit)
 	if err != nil {
 		return err
@@ -33,10 +36,40 @@ func (s *Server) listDevices(c echo.Context, who auth.Principal) error {
 	return answerPage(c, "devices", devices, limit, func(d device.Device) string { return d.ID })
 }
 
+// maxLooks bounds how far one request looks for devices within a key's reach, in pages of the registry.
+const maxLooks = 10
+
+// listReached is a page of what the key reaches. It may be short, or empty, and say next all the same: the next request looks
+// from there on.
+func (s *Server) listReached(c echo.Context, who auth.Principal, filter registry.DeviceFilter, after string, limit int) error {
+	reached := []device.Device{}
+	for range maxLooks {
+		all, err := s.cfg.Registry.FindDevices(c.Request().Context(), who.Tenant, filter, after, registry.MaxPage)
+		if err != nil {
+			return err
+		}
+		for _, d := range all {
+			after = d.ID
+			if who.Reach.Covers(d.ID, d.Labels) {
+				if reached = append(reached, d); len(reached) == limit {
+					return answer(c, http.StatusOK, map[string]any{"devices": reached, "next": after})
+				}
+			}
+		}
+		if len(all) < registry.MaxPage {
+			return answer(c, http.StatusOK, map[string]any{"devices": reached})
+		}
+	}
+	return answer(c, http.StatusOK, map[string]any{"devices": reached, "next": after})
+}
+
 func (s *Server) getDevice(c echo.Context, who auth.Principal) error {
 	d, err := s.cfg.Registry.Device(c.Request().Context(), who.Tenant, param(c, "device"))
 	if err != nil {
 		return missing(err, problem.UnknownDevice)
+	}
+	if !who.Reach.Covers(d.ID, d.Labels) {
+		return problem.From(problem.UnknownDevice, nil)
 	}
 	return answer(c, http.StatusOK, d)
 }

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -37,7 +38,7 @@ func stored(serve handler) handler {
 
 // routes lists all of them; schema/openapi.yaml has the same ones.
 func routes() []route {
-	return append([]route{
+	return slices.Concat([]route{
 		{http.MethodPost, "/v1/devices/:device/commands", auth.CommandsSend, (*Server).sendCommands},
 		{http.MethodGet, "/v1/commands", auth.RepliesRead, stored((*Server).findCommands)},
 		{http.MethodGet, "/v1/commands/:command_id", auth.RepliesRead, stored((*Server).getCommand)},
@@ -54,8 +55,14 @@ func routes() []route {
 		{http.MethodGet, "/v1/lanes", auth.DevicesRead, stored((*Server).listLanes)},
 		{http.MethodGet, "/v1/keys", auth.TenantsAdmin, stored((*Server).listKeys)},
 		{http.MethodPost, "/v1/keys", auth.TenantsAdmin, stored((*Server).createKey)},
+		{http.MethodGet, "/v1/keys/:key", auth.TenantsAdmin, stored((*Server).getKey)},
+		{http.MethodPost, "/v1/keys/:key/rotate", auth.TenantsAdmin, stored((*Server).rotateKey)},
 		{http.MethodDelete, "/v1/keys/:key", auth.TenantsAdmin, stored((*Server).revokeKey)},
-	}, append(operatorRoutes(), overviewRoutes()...)...)
+		{http.MethodGet, "/v1/tenants", auth.TenantsAdmin, stored((*Server).listTenants)},
+		{http.MethodGet, "/v1/tenants/:tenant", auth.TenantsAdmin, stored((*Server).getTenant)},
+		{http.MethodPut, "/v1/tenants/:tenant", auth.TenantsAdmin, stored((*Server).putTenant)},
+		{http.MethodDelete, "/v1/tenants/:tenant", auth.TenantsAdmin, stored((*Server).deleteTenant)},
+	}, deviceRoutes(), operatorRoutes(), overviewRoutes())
 }
 
 // guarded lets in whoever has the scope.

@@ -20,6 +20,7 @@ import (
 	"github.com/cupline/cupline/chassis/tracing"
 	"github.com/cupline/cupline/console"
 	"github.com/cupline/cupline/store/audit"
+	"github.com/cupline/cupline/store/credential"
 	"github.com/cupline/cupline/store/deadletter"
 	"github.com/cupline/cupline/store/identity"
 	"github.com/cupline/cupline/store/ledger"
@@ -35,16 +36,19 @@ type Config struct {
 	Acceptor Acceptor
 	Clock    intake.Clock
 
-	Registry *registry.Store
-	Keys     *identity.Store
-	Ledger   *ledger.Reader
-	Mailbox  *mailbox.Store
-	Arrivals *mailbox.Arrivals
-	Trail    *audit.Trail
-	Letters  *deadletter.Store
-	Desk     *ops.Desk
-	Queues   *ops.Queues
-	Clients  *ops.Clients
+	Registry    *registry.Store
+	Keys        *identity.Store
+	Credentials *credential.Store
+	Ledger      *ledger.Reader
+	Mailbox     *mailbox.Store
+	Arrivals    *mailbox.Arrivals
+	Trail       *audit.Trail
+	Letters     *deadletter.Store
+	Desk        *ops.Desk
+	// LoopGuard is how many redrives of a letter's command may have died before the letter is held.
+	LoopGuard int
+	Queues    *ops.Queues
+	Clients   *ops.Clients
 	// Console is served below console.Prefix; none when nil.
 	Console http.Handler
 

@@ -113,6 +113,8 @@ type Post struct {
 	Tenant string
 	Client string
 	Device string
+	// Reach of the key that posts: a device beyond it is one that does not exist.
+	Reach device.Reach
 	// Body is kept until the broker confirmed it, and must not be changed.
 	Body []byte
 	// TTL the client asked for; 0 leaves it to the method's policy.
@@ -191,6 +193,9 @@ func (in *Intake) find(ctx context.Context, p Post) (Target, error) {
 		return Target{}, problem.From(problem.DatabaseUnavailable, err)
 	default:
 		return Target{}, problem.From(problem.Internal, err)
+	}
+	if !p.Reach.Covers(p.Device, target.Device.Labels) {
+		return Target{}, problem.New(problem.UnknownDevice, "")
 	}
 	if !target.Lane.Allows(p.Tenant) {
 		return Target{}, problem.New(problem.LaneUnavailable, "the lane of this device's type may not be used")

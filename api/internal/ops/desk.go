@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,11 +12,11 @@ import (
 
 	"github.com/cupline/cupline/api/internal/intake"
 	"github.com/cupline/cupline/api/internal/problem"
+	"github.com/cupline/cupline/chassis/failpoint"
 	"github.com/cupline/cupline/chassis/tracing"
 	"github.com/cupline/cupline/schema/envelope"
 	"github.com/cupline/cupline/schema/jsonrpc"
 	"github.com/cupline/cupline/schema/message"
-	"github.com/cupline/cupline/schema/outcome"
 	"github.com/cupline/cupline/store/deadletter"
 )
 
@@ -29,6 +28,7 @@ type Letters interface {
 	Revert(ctx context.Context, r *deadletter.Redrive, why string) error
 	TakeUp(ctx context.Context, limit int) ([]deadletter.Redrive, error)
 	Discard(ctx context.Context, tenant string, letterID uuid.UUID, act deadletter.Act) (deadletter.Letter, error)
+	Undo(ctx context.Context, tenant string, letterID uuid.UUID, act deadletter.Act) (deadletter.Letter, error)
 }
 
 // Publisher hands messages to the broker. Its errors are *intake.PublishError; any other counts as in doubt.
@@ -36,14 +36,22 @@ type Publisher interface {
 	Publish(ctx context.Context, m message.Message) error
 }
 
+// Policies hold a request to its device type's policies of today. The error is a *problem.Problem.
+type Policies interface {
+	Check(ctx context.Context, t intake.Target, r *jsonrpc.Request) error
+}
+
 // Config of a Desk. All fields are required.
 type Config struct {
 	Letters   Letters
 	Registry  intake.Registry
+	Policies  Policies
 	Publisher Publisher
 	Clock     intake.Clock
 	// Ready is nil while the broker can be reached: nothing is taken up before.
 	Ready func() error
+	// Guard is how often a letter's command may have died again before the letter is held. 1 or more.
+	Guard int
 	// Redriven counts a redrive that is confirmed and noted.
 	Redriven func(tenant, lane string)
 	// Tracer of redrives; nil is off.
@@ -63,6 +71,14 @@ const publishLimit = 5 * time.Second
 // writeLimit bounds each write after the publish: what it does not note is taken up later.
 const writeLimit = 5 * time.Second
 
+// Wish is what an operator says beside "send it again".
+type Wish struct {
+	// IncludeMaybe sends also what may have been executed, IncludeHeld what has died again and again.
+	IncludeMaybe, IncludeHeld bool
+	// Params take the place of the request's own: a JSON object or array; nil leaves them.
+	Params []byte
+}
+
 // Redriven is what became of a redrive.
 type Redriven struct {
 	CommandID uuid.UUID
@@ -70,80 +86,47 @@ type Redriven struct {
 	// Pending redrives are committed to their command and not yet confirmed by the broker:
 	// the very same command goes on being published until it is.
 	Pending bool
+	// Changes that edited params make.
+	Changes []Change
+	// Lasts is how long the command may wait and then run.
+	Lasts time.Duration
 }
 
-// Redrive sends a letter's command again as a new one: DESIGN, section 8. One that may have been
-// executed only with includeMaybe. Its error is a *problem.Problem, and says that the letter
-// is as it was, and that no queue has the command.
-func (d *Desk) Redrive(ctx context.Context, tenant string, letterID uuid.UUID, act deadletter.Act, includeMaybe bool) (Redriven, error) {
-	letter, err := d.cfg.Letters.Get(ctx, tenant, letterID)
-	if err != nil {
-		return Redriven{}, Refusal(err)
-	}
-	if letter.State != deadletter.Open {
-		return Redriven{}, Refusal(&deadletter.StateError{Letter: letter})
-	}
-	if letter.Executed != string(outcome.No) && !includeMaybe {
-		return Redriven{}, problem.New(problem.MayHaveExecuted, "the device may have executed it: say include_maybe to send it all the same")
-	}
-	plan, key, err := d.plan(ctx, &letter)
+// Redrive sends a letter's command again as a new one: DESIGN, section 8. Its error is a *problem.Problem, and says
+// that the letter is as it was, and that no queue has the command.
+func (d *Desk) Redrive(ctx context.Context, tenant string, letterID uuid.UUID, act deadletter.Act, w Wish) (Redriven, error) {
+	p, err := d.prepare(ctx, tenant, letterID, w)
 	if err != nil {
 		return Redriven{}, err
 	}
-	r, err := d.cfg.Letters.Begin(ctx, tenant, letterID, act, plan, key)
+	p.plan.Change = summary(p.changes)
+	r, err := d.cfg.Letters.Begin(ctx, tenant, letterID, act, p.plan, p.key)
 	if err != nil {
 		return Redriven{}, Refusal(err)
 	}
 	// Committed: an operator who hangs up changes nothing any more.
-	return d.finish(context.WithoutCancel(ctx), &r)
+	done, err := d.finish(context.WithoutCancel(ctx), &r)
+	done.Changes, done.Lasts = p.changes, p.plan.Lasts()
+	return done, err
 }
 
-// plan checks that the command can be sent again today, with the policies of today.
-func (d *Desk) plan(ctx context.Context, l *deadletter.Letter) (deadletter.Plan, []byte, error) {
-	request, err := jsonrpc.ParseRequest(l.Payload)
-	if err != nil || l.CommandID == uuid.Nil || l.Client == "" || l.Device == "" || l.Reason == string(outcome.Unrecordable) {
-		return deadletter.Plan{}, nil, problem.New(problem.NotRedrivable, "it is no whole command, so there is nothing to send again")
-	}
-	target, err := d.cfg.Registry.Resolve(ctx, l.Tenant, l.Device)
-	switch {
-	case errors.Is(err, intake.ErrUnknownDevice):
-		return deadletter.Plan{}, nil, problem.New(problem.DeviceGone, "device %s is no longer registered", l.Device)
-	case errors.Is(err, intake.ErrRegistryUnavailable):
-		return deadletter.Plan{}, nil, problem.From(problem.DatabaseUnavailable, err)
-	case err != nil:
-		return deadletter.Plan{}, nil, problem.From(problem.Internal, err)
-	}
-	policy := target.Type.Method(request.Method)
-	switch {
-	case !target.Lane.Allows(l.Tenant):
-		return deadletter.Plan{}, nil, problem.New(problem.LaneUnavailable, "the lane of this device's type may not be used")
-	case target.Lane.LedgerOff && !policy.Idempotent:
-		return deadletter.Plan{}, nil, problem.New(problem.NotIdempotent, "lane %s keeps no ledger", target.Lane.Name).At("method")
-	}
-	id, err := uuid.NewV7()
-	if err != nil {
-		return deadletter.Plan{}, nil, problem.From(problem.Internal, fmt.Errorf("make a command id: %w", err))
-	}
-	var key []byte
-	if request.ID.Present() {
-		key = []byte(request.ID.Key)
-	}
-	ttl := max(min(time.Duration(policy.TTL), target.Lane.MaxTTL).Truncate(time.Millisecond), time.Millisecond)
-	return deadletter.Plan{
-		CommandID: id, Lane: target.Lane.Name, DeviceType: target.Type.Name, Driver: target.Type.Driver,
-		Idempotent: policy.Idempotent, Unledgered: target.Lane.LedgerOff, Timeout: time.Duration(policy.Timeout), TTL: ttl,
-	}, key, nil
+// Preview says what Redrive would change in the request, and refuses what it would refuse. It does nothing.
+func (d *Desk) Preview(ctx context.Context, tenant string, letterID uuid.UUID, w Wish) ([]Change, error) {
+	p, err := d.prepare(ctx, tenant, letterID, w)
+	return p.changes, err
 }
 
 // finish publishes what was begun just now. What the broker is known not to have is given back.
 func (d *Desk) finish(ctx context.Context, r *deadletter.Redrive) (Redriven, error) {
 	done := Redriven{CommandID: r.CommandID, Number: r.Number}
+	failpoint.Pass(failpoint.BeforeRedrive)
 	err := d.publish(ctx, r)
 	ctx, cancel := context.WithTimeout(ctx, writeLimit)
 	defer cancel()
 	var failed *intake.PublishError
 	switch {
 	case err == nil:
+		failpoint.Pass(failpoint.AfterRedrive)
 		if err := d.confirm(ctx, r); err != nil {
 			d.cfg.Log.Warn("a redrive is not noted yet", append(fields(r), zap.Error(err))...)
 			done.Pending = true
@@ -198,7 +181,7 @@ func Command(r *deadletter.Redrive, now time.Time) envelope.Command {
 		Lane: r.Lane, Tenant: r.Letter.Tenant, Device: r.Letter.Device, Client: r.Letter.Client, ID: r.CommandID,
 		Redrive: r.Number, RedriveOf: r.Letter.CommandID, DeviceType: r.DeviceType, Driver: r.Driver,
 		Idempotent: r.Idempotent, Timeout: r.Timeout, Unledgered: r.Unledgered, Accepted: now, Deadline: now.Add(r.TTL),
-		Trace: traceOf(r.Letter.Headers), Body: r.Letter.Payload,
+		Trace: traceOf(r.Letter.Headers), Body: r.Body(),
 	}
 }
 
@@ -219,6 +202,19 @@ func traceOf(headers []byte) envelope.Trace {
 // Discard lets a letter go. Its error is a *problem.Problem, and says that nothing was changed.
 func (d *Desk) Discard(ctx context.Context, tenant string, letterID uuid.UUID, act deadletter.Act) (deadletter.Letter, error) {
 	l, err := d.cfg.Letters.Discard(ctx, tenant, letterID, act)
+	if err != nil {
+		return deadletter.Letter{}, Refusal(err)
+	}
+	return l, nil
+}
+
+// Undo opens a discarded letter again. Its error is a *problem.Problem, and says that nothing was changed.
+func (d *Desk) Undo(ctx context.Context, tenant string, letterID uuid.UUID, act deadletter.Act) (deadletter.Letter, error) {
+	l, err := d.cfg.Letters.Undo(ctx, tenant, letterID, act)
+	var state *deadletter.StateError
+	if errors.As(err, &state) && state.Letter.State == deadletter.Discarded {
+		return deadletter.Letter{}, problem.New(problem.LetterState, "it was discarded more than %s ago", deadletter.UndoLimit)
+	}
 	if err != nil {
 		return deadletter.Letter{}, Refusal(err)
 	}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"maps"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,6 +22,7 @@ import (
 	"github.com/cupline/cupline/migrations"
 	"github.com/cupline/cupline/schema/device"
 	"github.com/cupline/cupline/schema/envelope"
+	"github.com/cupline/cupline/schema/jsonrpc"
 	"github.com/cupline/cupline/schema/message"
 	"github.com/cupline/cupline/schema/topology"
 	"github.com/cupline/cupline/store/deadletter"
@@ -36,9 +39,19 @@ func TestMain(m *testing.M) {
 
 // wire is the link to the broker as a crash or a fault leaves it: what reached a queue, and what was said of it.
 type wire struct {
+	mu sync.Mutex // guards the rest
 	// arrived are the command ids that a queue has, by the letter's command.
 	arrived map[uuid.UUID]map[uuid.UUID]bool
 	next    fault
+	// after is how many publishes are fine before the next fault.
+	after int
+}
+
+// meet is what happens around the next publish, or one a little later.
+func (w *wire) meet(f fault, after int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.next, w.after = f, after
 }
 
 // fault is what happens around one publish.
@@ -58,8 +71,12 @@ const (
 type errCrash struct{}
 
 func (w *wire) Publish(_ context.Context, m message.Message) error {
-	f := w.next
-	w.next = fine
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f := fine
+	if w.after--; w.after < 0 {
+		f, w.next = w.next, fine
+	}
 	if f == fine || f == lostAfter || f == crashAfter {
 		c, err := envelope.ParseCommand(&m)
 		if err != nil {
@@ -81,6 +98,13 @@ func (w *wire) Publish(_ context.Context, m message.Message) error {
 	return nil
 }
 
+// of are the commands that a letter's command arrived as.
+func (w *wire) of(command uuid.UUID) map[uuid.UUID]bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return maps.Clone(w.arrived[command])
+}
+
 // one device that is always there.
 type registry struct{}
 
@@ -90,6 +114,11 @@ func (registry) Resolve(_ context.Context, tenant, name string) (intake.Target, 
 		Type:   &device.Type{Tenant: tenant, Name: "lamp", Lane: "default", Driver: "mqtt"}, Lane: topology.DefaultLane(),
 	}, nil
 }
+
+// policies allow everything.
+type policies struct{}
+
+func (policies) Check(context.Context, intake.Target, *jsonrpc.Request) error { return nil }
 
 type clock struct{}
 
@@ -120,10 +149,11 @@ func TestNothingIsLostOrSentTwice(t *testing.T) {
 		rt.Repeat(map[string]func(*rapid.T){
 			"redrive": func(rt *rapid.T) { b.act(rt, true) },
 			"discard": func(rt *rapid.T) { b.act(rt, false) },
+			"undo":    b.undo,
 			"restart": func(rt *rapid.T) { b.restart(rt) },
 			"":        b.check,
 		})
-		b.wire.next = fine
+		b.wire.meet(fine, 0)
 		b.restart(rt)
 		for _, l := range b.read(rt) {
 			if l.State == deadletter.Redriving {
@@ -144,13 +174,21 @@ type bench struct {
 	ids     []uuid.UUID
 }
 
-func newBench(t *testing.T, rt *rapid.T, pool *postgres.Pool) *bench {
+func (b *bench) undo(rt *rapid.T) {
+	id := rapid.SampledFrom(b.ids).Draw(rt, "letter")
+	_, _ = b.desk.Undo(context.Background(), b.tenant, id, deadletter.Act{Actor: "ann", Reason: "r"}) // the check judges
+}
+
+func newBench(t *testing.T, _ *rapid.T, pool *postgres.Pool) *bench { return fillBench(t, pool, 3) }
+
+func fillBench(t *testing.T, pool *postgres.Pool, letters int) *bench {
+	t.Helper()
 	b := &bench{pool: pool, letters: deadletter.New(pool), wire: &wire{arrived: map[uuid.UUID]map[uuid.UUID]bool{}}, tenant: "t" + uuid.NewString()[:13]}
 	b.desk = ops.New(ops.Config{
-		Letters: b.letters, Registry: registry{}, Publisher: b.wire, Clock: clock{}, Ready: func() error { return nil },
-		Redriven: func(string, string) {}, Log: zap.NewNop(),
+		Letters: b.letters, Registry: registry{}, Policies: policies{}, Publisher: b.wire, Clock: clock{},
+		Ready: func() error { return nil }, Guard: 3, Redriven: func(string, string) {}, Log: zap.NewNop(),
 	})
-	for range 3 {
+	for range letters {
 		settled, err := b.letters.Settle(t.Context(), ledger.Key{}, func(*ledger.Row) deadletter.Resolution {
 			return deadletter.Resolution{Letter: &deadletter.Letter{
 				Tenant: b.tenant, CommandID: uuid.New(), Client: "web", Device: "lamp-1", Method: "m", Reason: "expired", Executed: "no",
@@ -158,7 +196,7 @@ func newBench(t *testing.T, rt *rapid.T, pool *postgres.Pool) *bench {
 			}}
 		})
 		if err != nil {
-			rt.Fatal(err)
+			t.Fatal(err)
 		}
 		b.ids = append(b.ids, settled.LetterID)
 	}
@@ -167,21 +205,21 @@ func newBench(t *testing.T, rt *rapid.T, pool *postgres.Pool) *bench {
 
 func (b *bench) act(rt *rapid.T, redrive bool) {
 	id := rapid.SampledFrom(b.ids).Draw(rt, "letter")
-	b.wire.next = fault(rapid.IntRange(0, int(numberFaults)-1).Draw(rt, "fault"))
+	b.wire.meet(fault(rapid.IntRange(0, int(numberFaults)-1).Draw(rt, "fault")), 0)
 	act := deadletter.Act{Actor: "ann", Reason: "r"}
 	alive(func() {
 		if redrive {
-			_, _ = b.desk.Redrive(context.Background(), b.tenant, id, act, false) // the check below judges
+			_, _ = b.desk.Redrive(context.Background(), b.tenant, id, act, ops.Wish{}) // the check below judges
 		} else {
 			_, _ = b.desk.Discard(context.Background(), b.tenant, id, act)
 		}
 	})
-	b.wire.next = fine
+	b.wire.meet(fine, 0)
 }
 
 // restart: the leases of whoever died run out, and another takes up, perhaps dying in turn.
 func (b *bench) restart(rt *rapid.T) {
-	b.wire.next = fault(rapid.IntRange(0, int(numberFaults)-1).Draw(rt, "fault"))
+	b.wire.meet(fault(rapid.IntRange(0, int(numberFaults)-1).Draw(rt, "fault")), 0)
 	for range 2 { // the second one meets no fault
 		alive(func() {
 			_, err := b.pool.Exec(context.Background(),
@@ -190,7 +228,7 @@ func (b *bench) restart(rt *rapid.T) {
 				rt.Fatal(err)
 			}
 		})
-		b.wire.next = fine
+		b.wire.meet(fine, 0)
 	}
 }
 
@@ -209,7 +247,7 @@ func (b *bench) check(rt *rapid.T) {
 	}
 	numbers := map[int]bool{}
 	for _, l := range found {
-		arrived := b.wire.arrived[l.CommandID]
+		arrived := b.wire.of(l.CommandID)
 		switch {
 		case len(arrived) > 1:
 			rt.Fatalf("letter %s was sent as %v", l.LetterID, arrived)

@@ -24,7 +24,12 @@ const (
 	UnknownType          Code = "unknown_type"
 	UnknownLane          Code = "unknown_lane"
 	UnknownKey           Code = "unknown_key"
+	UnknownTenant        Code = "unknown_tenant"
+	KeyEnded             Code = "key_ended"
+	OtherReach           Code = "other_reach"
 	UnknownCommand       Code = "unknown_command"
+	UnknownCredential    Code = "unknown_credential"
+	TooManyCredentials   Code = "too_many_credentials"
 	MethodNotAllowed     Code = "method_not_allowed"
 	InUse                Code = "in_use"
 	TooLarge             Code = "too_large"
@@ -49,6 +54,13 @@ const (
 	NotRedrivable   Code = "not_redrivable"
 	UnknownJob      Code = "unknown_job"
 	JobState        Code = "job_state"
+	LetterHeld      Code = "letter_held"
+	UnknownGroup    Code = "unknown_group"
+	Assigned        Code = "assigned"
+	PauseState      Code = "pause_state"
+	UnknownDrain    Code = "unknown_drain"
+	DrainState      Code = "drain_state"
+	CommandState    Code = "command_state"
 )
 
 // None stands in Offset and Index where nothing is to be said of them.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -58,6 +59,7 @@ type Platform struct {
 	lock     *place.Lock
 	broker   *rabbitmq.Instance
 	database *postgres.Instance
+	logins   map[string]string // the services' database URLs by program
 	accounts *services.Accounts
 	services []*services.Service
 	names    []string
@@ -133,6 +135,11 @@ func (p *Platform) migrate(ctx context.Context) error {
 	if _, err := migrations.Up(ctx, p.database.URL()); err != nil {
 		return fmt.Errorf("make the tables: %w", err)
 	}
+	logins, err := migrations.AdmitServices(ctx, p.database.URL())
+	if err != nil {
+		return fmt.Errorf("make the services' users: %w", err)
+	}
+	p.logins = map[string]string{services.API: logins.API, services.Dispatcher: logins.Dispatcher, services.Pusher: logins.Pusher}
 	return nil
 }
 
@@ -164,7 +171,9 @@ func (p *Platform) startServices(ctx context.Context) error {
 		env[name] = value
 	}
 	for _, name := range serviceNames() {
-		service, err := p.set().Start(services.Spec{Name: name, Program: name, Env: env})
+		own := maps.Clone(env)
+		own["DATABASE_URL"] = p.logins[name]
+		service, err := p.set().Start(services.Spec{Name: name, Program: name, Env: own})
 		if err != nil {
 			return err
 		}

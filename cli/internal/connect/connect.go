@@ -31,9 +31,9 @@ const Variables = `Settings, from the environment (` + "`. .run/cupline.env`" + 
   CUPLINE_API_URL          the API, http://host:port
   CUPLINE_PUSH_URL         the pusher, ws://host:port
   CUPLINE_KEY              the API key
-  DATABASE_URL             Postgres, for operators' commands: lanes, migrate, keys --database, topology
+  DATABASE_URL             Postgres, for operators' commands: lanes, migrate, keys --database, topology, doctor
   AMQP_URL                 the broker, for topology apply
-  RABBITMQ_MANAGEMENT_URL  its management API, http://user:password@host:port, for topology check`
+  RABBITMQ_MANAGEMENT_URL  its management API, http://user:password@host:port, for topology check, doctor`
 
 // Require returns the values of variables, or one error that names all that are missing.
 func Require(c *console.Console, names ...string) ([]string, error) {

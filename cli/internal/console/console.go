@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -16,6 +17,8 @@ type Console struct {
 	Out, Err io.Writer
 	// Getenv reads the environment.
 	Getenv func(name string) string
+	// Now is the clock; time.Now when nil.
+	Now func() time.Time
 	// JSON asks for JSON on Out: one object for what is one thing, one line for each of several.
 	JSON bool
 }
@@ -47,6 +50,38 @@ func (c *Console) Line(value any) error {
 func (c *Console) Note(format string, args ...any) {
 	// Where even this cannot be written there is nobody to tell.
 	_, _ = fmt.Fprintf(c.Err, format+"\n", args...)
+}
+
+// Progress draws a bar on the side, over the one before where Err is a terminal, else on a line of its own.
+// It is ended with EndProgress.
+func (c *Console) Progress(done, total int64, text string) {
+	const width = 30
+	full := 0
+	if total > 0 {
+		full = int(min(width*done/total, width))
+	}
+	line := fmt.Sprintf("[%s%s] %d of %d%s", strings.Repeat("#", full), strings.Repeat(".", width-full), done, total, text)
+	if !c.terminal() {
+		c.Note("%s", line)
+		return
+	}
+	_, _ = fmt.Fprint(c.Err, "\r"+line+"\x1b[K") // as Note
+}
+
+// EndProgress leaves the last bar where it is.
+func (c *Console) EndProgress() {
+	if c.terminal() {
+		c.Note("")
+	}
+}
+
+func (c *Console) terminal() bool {
+	file, is := c.Err.(*os.File)
+	if !is {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // Table writes rows under a header, in columns. An empty table says so.

@@ -22,13 +22,14 @@ func Command(c *console.Console) *cobra.Command {
 		Use: "dead-letters", Aliases: []string{"dead-letter", "dl"}, Args: cobra.NoArgs,
 		Short: "See what died and why; send it again, or let it go",
 	}
-	cmd.AddCommand(list(c), groups(c), show(c), redrive(c), discard(c), export(c), jobs(c))
+	cmd.AddCommand(list(c), groups(c), show(c), redrive(c), discard(c), undo(c), note(c), mark(c), export(c), jobs(c))
 	return cmd
 }
 
 // options choose letters.
 type options struct {
 	values map[string]*string
+	held   bool
 	since  time.Duration
 }
 
@@ -38,15 +39,25 @@ var filterFlags = []struct{ name, usage string }{
 	{"reason", "such as no_answer"}, {"executed", "no or maybe"}, {"lane", "of this lane"}, {"device", "of this device"},
 	{"device-type", "of this device type"}, {"method", "of this method"}, {"client", "of this client"}, {"id", "of this id of a client"},
 	{"command-id", "of this command"}, {"group", "of this cause, as `groups` tells it"},
+	{"job", "that this job acted on last"}, {"tag", "with this tag, or of a group with it"}, {"assignee", "that somebody looks after"},
 	{"text", "in the payload, or in the error"}, {"from", "died at this time or later, RFC 3339"}, {"before", "died before this time, RFC 3339"},
 }
 
 func (o *options) add(cmd *cobra.Command) {
 	o.values = map[string]*string{}
 	for _, f := range filterFlags {
-		o.values[strings.ReplaceAll(f.name, "-", "_")] = cmd.Flags().String(f.name, "", f.usage)
+		o.values[parameter(f.name)] = cmd.Flags().String(f.name, "", f.usage)
 	}
+	cmd.Flags().BoolVar(&o.held, "held", false, "that have died again and again")
 	cmd.Flags().DurationVar(&o.since, "since", 0, "died within this time, such as 1h")
+}
+
+// parameter is the API's name of a flag.
+func parameter(flag string) string {
+	if flag == "job" {
+		return "job_id"
+	}
+	return strings.ReplaceAll(flag, "-", "_")
 }
 
 func (o *options) filter() cupline.Filter {
@@ -55,6 +66,9 @@ func (o *options) filter() cupline.Filter {
 		if *value != "" {
 			f[name] = *value
 		}
+	}
+	if o.held {
+		f["held"] = "true"
 	}
 	if o.since > 0 {
 		f["from"] = time.Now().Add(-o.since).UTC().Format(time.RFC3339Nano)

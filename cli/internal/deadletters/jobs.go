@@ -17,8 +17,8 @@ import (
 )
 
 func jobs(c *console.Console) *cobra.Command {
-	cmd := &cobra.Command{Use: "job", Aliases: []string{"jobs"}, Short: "Redrive or discard many letters at once", Args: cobra.NoArgs}
-	cmd.AddCommand(start(c), status(c), items(c), change(c, "pause"), change(c, "resume"), change(c, "cancel"))
+	cmd := &cobra.Command{Use: "job", Aliases: []string{"jobs"}, Short: "Redrive or discard many letters at once, or undo that", Args: cobra.NoArgs}
+	cmd.AddCommand(start(c), listJobs(c), status(c), items(c), change(c, "pause"), change(c, "resume"), change(c, "cancel"))
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	return cmd
 }
@@ -27,23 +27,29 @@ func start(c *console.Console) *cobra.Command {
 	var o options
 	var j cupline.LetterJob
 	var dryRun, wait bool
+	var stopAbove, stopAfter int
 	cmd := &cobra.Command{
-		Use: "start redrive|discard [filters]", Short: "Act on every open letter that the filters choose", Args: cobra.ExactArgs(1),
-		Long: `Act on every open letter that the filters choose, in the order in which they died. See first what it
-would meet with --dry-run. It needs at least one filter.`,
+		Use: "start redrive|discard|undo [filters]", Short: "Act on every letter that the filters choose", Args: cobra.ExactArgs(1),
+		Long: `Redrive or discard every open letter that the filters choose, in the order in which they died, or open again what
+was discarded within a day. See first what it would meet with --dry-run. It needs at least one filter.
+
+A redrive with --canary sends that many first and waits for their outcomes. It pauses itself when too many outcomes
+are failures; "job resume" lets it go on all the same.`,
 		Example: `  cupline dead-letters job start redrive --device lamp-1 --reason device_offline --dry-run
-  cupline dead-letters job start redrive --device lamp-1 --why "the lamp has power again" --rate 5 --wait`,
+  cupline dead-letters job start redrive --device lamp-1 --why "the lamp has power again" --rate 5 --canary 3 --wait
+  cupline dead-letters job start undo --job JOB --why "the wrong lamp"`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			j.Kind, j.Filter = args[0], o.filter()
 			j.Tenant = j.Filter["tenant"]
 			delete(j.Filter, "tenant")
-			switch {
-			case j.Kind != "redrive" && j.Kind != "discard":
-				return exit.Usagef("%q: must be redrive or discard", j.Kind)
-			case len(j.Filter) == 0:
-				return exit.Usagef("say which letters, with at least one filter")
-			case !dryRun && j.Reason == "":
-				return exit.Usagef("--why is missing; it stands in the audit trail")
+			if err := complete(&j, dryRun); err != nil {
+				return err
+			}
+			if cmd.Flags().Changed("stop-above") {
+				j.StopAbove = &stopAbove
+			}
+			if cmd.Flags().Changed("stop-after") {
+				j.StopAfter = &stopAfter
 			}
 			client, err := connect.Client(c)
 			if err != nil {
@@ -66,10 +72,26 @@ would meet with --dry-run. It needs at least one filter.`,
 	cmd.Flags().StringVar(&j.Reason, "why", "", "why you do it; it stands in the audit trail")
 	cmd.Flags().StringVar(&j.Actor, "actor", c.Getenv("USER"), "who")
 	cmd.Flags().BoolVar(&j.IncludeMaybe, "include-maybe", false, "redrive also what may have been executed")
+	cmd.Flags().BoolVar(&j.IncludeHeld, "include-held", false, "redrive also what has died again and again")
+	cmd.Flags().IntVar(&j.Canary, "canary", 0, "how many letters a redrive sends first, and waits for")
+	cmd.Flags().IntVar(&stopAbove, "stop-above", 50, "percentage of failures above which a redrive pauses itself; 100 for never")
+	cmd.Flags().IntVar(&stopAfter, "stop-after", 20, "outcomes that are known before that is judged")
 	cmd.Flags().IntVar(&j.Rate, "rate", 10, "letters a second, 1 to 500")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only tell what it would meet")
-	cmd.Flags().BoolVar(&wait, "wait", false, "show its progress until it ends; Ctrl-C leaves it running")
+	cmd.Flags().BoolVar(&wait, "wait", false, "show its progress until it has ended and all outcomes are known; Ctrl-C leaves it running")
 	return cmd
+}
+
+func complete(j *cupline.LetterJob, dryRun bool) error {
+	switch {
+	case j.Kind != "redrive" && j.Kind != "discard" && j.Kind != "undo":
+		return exit.Usagef("%q: must be redrive, discard or undo", j.Kind)
+	case len(j.Filter) == 0:
+		return exit.Usagef("say which letters, with at least one filter")
+	case !dryRun && j.Reason == "":
+		return exit.Usagef("--why is missing; it stands in the audit trail")
+	}
+	return nil
 }
 
 func try(ctx context.Context, c *console.Console, client *cupline.Client, j cupline.LetterJob) error {
@@ -78,7 +100,7 @@ func try(ctx context.Context, c *console.Console, client *cupline.Client, j cupl
 		return err
 	}
 	return c.Result(d, func(w *strings.Builder) {
-		fmt.Fprintf(w, "would %s %d letters; %d may have been executed, %d died more than a day ago\n\n", j.Kind, d.Letters, d.Maybe, d.OlderThanADay)
+		fmt.Fprintf(w, "would %s %d letters; %d may have been executed, %d are held, %d died more than a day ago\n\n", j.Kind, d.Letters, d.Maybe, d.Held, d.OlderThanADay)
 		console.Table(w, groupHeader, groupRows(d.Groups))
 	})
 }
@@ -86,17 +108,23 @@ func try(ctx context.Context, c *console.Console, client *cupline.Client, j cupl
 // followEach is how often a job's progress is asked for.
 const followEach = 500 * time.Millisecond
 
-// follow draws a job's progress on the side until it no longer runs.
+// follow draws a job's progress on the side until it no longer runs, and then until its outcomes are known.
 func follow(ctx context.Context, c *console.Console, client *cupline.Client, tenant string, s cupline.JobState) (cupline.JobState, error) {
 	tick := time.NewTicker(followEach)
 	defer tick.Stop()
-	last := int64(-1)
-	for s.State == "running" {
-		if done := s.Total - s.Waiting; done != last && s.Total > 0 {
-			const width = 30
-			full := int(width * done / s.Total)
-			c.Note("[%s%s] %d of %d", strings.Repeat("#", full), strings.Repeat(".", width-full), done, s.Total)
-			last = done
+	defer c.EndProgress()
+	drawn := ""
+	for s.State == "running" || s.State == "done" && s.Awaited > 0 {
+		text := ""
+		if s.Awaited > 0 {
+			text = fmt.Sprintf(", %d outcomes awaited", s.Awaited)
+		}
+		if s.CanaryDue {
+			text += ", the canary goes first"
+		}
+		if now := fmt.Sprint(s.Total-s.Waiting, text); now != drawn {
+			c.Progress(s.Total-s.Waiting, s.Total, text)
+			drawn = now
 		}
 		select {
 		case <-tick.C:
@@ -113,74 +141,20 @@ func follow(ctx context.Context, c *console.Console, client *cupline.Client, ten
 
 func tell(c *console.Console, s cupline.JobState) error {
 	return c.Result(s, func(w *strings.Builder) {
-		fmt.Fprintf(w, "job %s (%s) is %s: %d of %d letters done", s.JobID, s.Kind, s.State, s.Total-s.Waiting, s.Total)
-		for _, result := range slices.Sorted(maps.Keys(s.Results)) {
-			fmt.Fprintf(w, ", %d %s", s.Results[result], result)
+		fmt.Fprintf(w, "job %s (%s) is %s: %d of %d letters done%s\n", s.JobID, s.Kind, s.State, s.Total-s.Waiting, s.Total, counted(s.Results))
+		if len(s.Outcomes) > 0 || s.Awaited > 0 {
+			fmt.Fprintf(w, "outcomes: %d awaited%s\n", s.Awaited, counted(s.Outcomes))
 		}
-		fmt.Fprintln(w)
+		if s.Stopped != "" {
+			fmt.Fprintf(w, "it stopped itself: %s\n", s.Stopped)
+		}
 	})
 }
 
-func status(c *console.Console) *cobra.Command {
-	var tenant string
-	cmd := &cobra.Command{Use: "show JOB", Short: "How far a job is", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
-		client, err := connect.Client(c)
-		if err != nil {
-			return err
-		}
-		s, err := client.LetterJobState(cmd.Context(), tenant, args[0])
-		if err != nil {
-			return err
-		}
-		return tell(c, s)
-	}}
-	cmd.Flags().StringVar(&tenant, "tenant", "", "another tenant's; takes ops:platform")
-	return cmd
-}
-
-func items(c *console.Console) *cobra.Command {
-	var tenant string
-	cmd := &cobra.Command{Use: "items JOB", Short: "What became of each letter of a job", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
-		client, err := connect.Client(c)
-		if err != nil {
-			return err
-		}
-		var rows [][]string
-		for i, err := range client.LetterJobItems(cmd.Context(), tenant, args[0]) {
-			if err != nil {
-				return err
-			}
-			if !c.JSON {
-				rows = append(rows, []string{fmt.Sprint(i.Position), i.LetterID, i.Result, i.Detail})
-			} else if err := c.Line(i); err != nil {
-				return err
-			}
-		}
-		if c.JSON {
-			return nil
-		}
-		return c.Result(nil, func(w *strings.Builder) { console.Table(w, "position letter result detail", rows) })
-	}}
-	cmd.Flags().StringVar(&tenant, "tenant", "", "another tenant's; takes ops:platform")
-	return cmd
-}
-
-func change(c *console.Console, what string) *cobra.Command {
-	var a cupline.LetterAction
-	cmd := &cobra.Command{
-		Use: what + " JOB --reason WHY", Short: strings.ToUpper(what[:1]) + what[1:] + " a job", Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := connect.Client(c)
-			if err != nil {
-				return err
-			}
-			s, err := client.ChangeLetterJob(cmd.Context(), args[0], what, a)
-			if err != nil {
-				return err
-			}
-			return tell(c, s)
-		},
+func counted(counts map[string]int64) string {
+	var b strings.Builder
+	for _, word := range slices.Sorted(maps.Keys(counts)) {
+		fmt.Fprintf(&b, ", %d %s", counts[word], word)
 	}
-	actionFlags(cmd, c, &a)
-	return cmd
+	return b.String()
 }

@@ -4,6 +4,8 @@ package keys
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 	"github.com/cupline/cupline/cli/internal/console"
 	"github.com/cupline/cupline/cli/internal/exit"
 	cupline "github.com/cupline/cupline/clients/go"
+	"github.com/cupline/cupline/schema/device"
 )
 
 // defaultScopes are those of a client that sends commands and hears of their outcomes.
@@ -26,20 +29,20 @@ type options struct {
 
 func (o *options) add(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&o.database, "database", false, "work on "+connect.DatabaseURL+" itself, not through the API; needs --tenant")
-	cmd.Flags().StringVar(&o.tenant, "tenant", "", "the key's tenant, with --database")
+	cmd.Flags().StringVar(&o.tenant, "tenant", "", "the key's tenant; through the API another than your own takes ops:platform")
 }
 
 func (o *options) check() error {
-	if o.database == (o.tenant == "") {
-		return exit.Usagef("--database and --tenant go together: through the API a key's own tenant is meant")
+	if o.database && o.tenant == "" {
+		return exit.Usagef("--database needs --tenant: whose keys?")
 	}
 	return nil
 }
 
 // Command is `cupline keys`.
 func Command(c *console.Console) *cobra.Command {
-	cmd := &cobra.Command{Use: "keys", Aliases: []string{"key"}, Short: "Make, list and revoke API keys", Args: cobra.NoArgs}
-	cmd.AddCommand(create(c), list(c), revoke(c))
+	cmd := &cobra.Command{Use: "keys", Aliases: []string{"key"}, Short: "Make, list, rotate and revoke API keys", Args: cobra.NoArgs}
+	cmd.AddCommand(create(c), list(c), rotate(c), revoke(c))
 	return cmd
 }
 
@@ -47,11 +50,16 @@ func create(c *console.Console) *cobra.Command {
 	var o options
 	var n cupline.NewKey
 	var lifetime time.Duration
-	var secret string
+	var secret, file, pattern string
+	var labels map[string]string
 	cmd := &cobra.Command{
 		Use: "create --client CLIENT", Short: "Make a key", Args: cobra.NoArgs,
 		Long: `Make a key for a client, and print its token: this once, only a hash of it is kept. The first key
-of an installation is made with --database, which makes the tenant, too, where it is missing.
+of an installation is made with --database, which makes the tenant, too, where it is missing. With --file
+the token is kept in a file that only you can read, and not printed.
+
+With --devices or --label the key reaches some devices only; others do not exist for it. All good keys of one
+client reach the same ones, because outcomes are told to the client.
 
 Scopes: commands:send, replies:read, devices:read, devices:write, ops:read, ops:write, ops:platform,
 tenants:admin.`,
@@ -67,6 +75,15 @@ tenants:admin.`,
 			if lifetime > 0 {
 				n.Expires = time.Now().Add(lifetime).Truncate(time.Second)
 			}
+			if pattern != "" || len(labels) > 0 {
+				n.Devices = &device.Reach{Pattern: pattern, Labels: labels}
+			}
+			if secret != "" && file != "" {
+				return exit.Usagef("--file and --kubernetes-secret are both given: where is the token to be kept?")
+			}
+			if file != "" {
+				return createInFile(c, file, func() (created, error) { return makeKey(cmd, c, o, n) })
+			}
 			if secret != "" {
 				return createInSecret(cmd.Context(), c, o, secret, n)
 			}
@@ -74,13 +91,13 @@ tenants:admin.`,
 			if err != nil {
 				return err
 			}
-			return c.Result(made, func(w *strings.Builder) {
-				fmt.Fprintln(w, made.Token)
-				c.Note("made key %s for client %s; the token above is not shown again", made.ID, made.Client)
-			})
+			return tellToken(c, made)
 		},
 	}
 	o.add(cmd)
+	cmd.Flags().StringVar(&pattern, "devices", "", "only devices whose id matches this `pattern`, such as lamp-*")
+	cmd.Flags().StringToStringVar(&labels, "label", nil, "only devices with this label, `name=value`")
+	cmd.Flags().StringVar(&file, "file", "", "keep the token in this new `file` (mode 0600), and print nothing")
 	cmd.Flags().StringVar(&n.Client, "client", "", "the client that the key stands for")
 	cmd.Flags().StringVar(&n.Name, "name", "", "a name for people")
 	cmd.Flags().StringSliceVar(&n.Scopes, "scope", defaultScopes, "what the key may do")
@@ -105,8 +122,15 @@ func makeKey(cmd *cobra.Command, c *console.Console, o options, n cupline.NewKey
 	if err != nil {
 		return created{}, err
 	}
-	token, key, err := client.CreateKey(cmd.Context(), n)
+	token, key, err := client.CreateKeyOf(cmd.Context(), o.tenant, n)
 	return created{key, token}, err
+}
+
+func tellToken(c *console.Console, made created) error {
+	return c.Result(made, func(w *strings.Builder) {
+		fmt.Fprintln(w, made.Token)
+		c.Note("made key %s for client %s; the token above is not shown again", made.ID, made.Client)
+	})
 }
 
 func list(c *console.Console) *cobra.Command {
@@ -131,14 +155,29 @@ func list(c *console.Console) *cobra.Command {
 			var rows [][]string
 			for _, k := range keys {
 				rows = append(rows, []string{
-					k.ID, k.Client, k.Name, strings.Join(k.Scopes, ","), state(k), console.Time(k.Created), console.Time(k.LastUsed),
+					k.ID, k.Client, k.Name, strings.Join(k.Scopes, ","), reach(k), state(k), console.Time(k.Created), console.Time(k.LastUsed),
 				})
 			}
-			console.Table(w, "key client name scopes state created last-used", rows)
+			console.Table(w, "key client name scopes devices state created last-used", rows)
 		})
 	}}
 	o.add(cmd)
 	return cmd
+}
+
+// reach is which devices a key is for; empty for all.
+func reach(k cupline.Key) string {
+	if k.Devices == nil {
+		return ""
+	}
+	parts := []string{}
+	if k.Devices.Pattern != "" {
+		parts = append(parts, k.Devices.Pattern)
+	}
+	for _, name := range slices.Sorted(maps.Keys(k.Devices.Labels)) {
+		parts = append(parts, name+"="+k.Devices.Labels[name])
+	}
+	return strings.Join(parts, ",")
 }
 
 func state(k cupline.Key) string {
@@ -162,7 +201,7 @@ func read(cmd *cobra.Command, c *console.Console, o options) ([]cupline.Key, err
 		return nil, err
 	}
 	var keys []cupline.Key
-	for k, err := range client.Keys(cmd.Context()) {
+	for k, err := range client.KeysOf(cmd.Context(), o.tenant) {
 		if err != nil {
 			return nil, err
 		}
@@ -186,7 +225,7 @@ func revoke(c *console.Console) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := client.RevokeKey(cmd.Context(), args[0]); err != nil {
+			if err := client.RevokeKeyOf(cmd.Context(), o.tenant, args[0]); err != nil {
 				return err
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/cupline/cupline/chassis/postgres"
 	"github.com/cupline/cupline/cli/internal/connect"
@@ -15,7 +16,7 @@ import (
 )
 
 func makeInDatabase(ctx context.Context, c *console.Console, tenant string, n cupline.NewKey) (created, error) {
-	if err := errors.Join(topology.CheckID("tenant", tenant), topology.CheckID("client", n.Client)); err != nil {
+	if err := errors.Join(topology.CheckName("tenant", tenant), topology.CheckID("client", n.Client)); err != nil {
 		return created{}, exit.With(exit.Usage, err)
 	}
 	pool, err := connect.Database(ctx, c)
@@ -23,10 +24,28 @@ func makeInDatabase(ctx context.Context, c *console.Console, tenant string, n cu
 		return created{}, err
 	}
 	defer pool.Close()
-	token, key, err := Make(ctx, pool, identity.NewKey{
-		Tenant: tenant, Client: n.Client, Name: n.Name, Scopes: n.Scopes, Expires: n.Expires,
-	})
+	asked := identity.NewKey{Tenant: tenant, Client: n.Client, Name: n.Name, Scopes: n.Scopes, Expires: n.Expires}
+	if n.Devices != nil {
+		asked.Reach = *n.Devices
+		if err := asked.Reach.Check(); err != nil {
+			return created{}, exit.With(exit.Usage, err)
+		}
+	}
+	token, key, err := Make(ctx, pool, asked)
 	return created{ofStore(key), token}, err
+}
+
+func rotateInDatabase(ctx context.Context, c *console.Console, tenant, id string, r cupline.Rotation) (created, error) {
+	pool, err := connect.Database(ctx, c)
+	if err != nil {
+		return created{}, err
+	}
+	defer pool.Close()
+	token, key, err := identity.New(pool).RotateKey(ctx, tenant, id, time.Duration(r.Overlap), r.Expires)
+	if err != nil {
+		return created{}, fmt.Errorf("rotate key %s of tenant %s: %w", id, tenant, err)
+	}
+	return created{ofStore(key), token}, nil
 }
 
 // Make makes a key, and its tenant where that is missing.
@@ -46,10 +65,14 @@ func Make(ctx context.Context, pool *postgres.Pool, n identity.NewKey) (token st
 }
 
 func ofStore(k identity.Key) cupline.Key {
-	return cupline.Key{
-		ID: k.ID, Client: k.Client, Name: k.Name, Scopes: k.Scopes,
+	told := cupline.Key{
+		ID: k.ID, Client: k.Client, Name: k.Name, Scopes: k.Scopes, Replaces: k.Replaces,
 		Created: k.Created, Expires: k.Expires, Revoked: k.Revoked, LastUsed: k.LastUsed,
 	}
+	if !k.Reach.All() {
+		told.Devices = &k.Reach
+	}
+	return told
 }
 
 func readDatabase(ctx context.Context, c *console.Console, tenant string) ([]cupline.Key, error) {

@@ -2,6 +2,8 @@ package livetest
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -38,6 +40,37 @@ func TestFirstKeyIsMadeInTheDatabase(t *testing.T) {
 	}
 	if _, errs, code = s.run(t, "keys", "create", "--database", "--tenant", "a.b", "--client", "c/d"); code != exit.Usage || strings.Count(errs, "must be 1 to 64") != 2 {
 		t.Errorf("create with bad ids ends with %d: %s", code, errs)
+	}
+}
+
+func TestATokenIsKeptInAFile(t *testing.T) {
+	t.Parallel()
+	s := migrated(t)
+	path := filepath.Join(t.TempDir(), "token")
+	create := []string{"keys", "create", "--database", "--tenant", "acme", "--client", "web", "--devices", "lamp-*", "--label", "site=north", "--file", path}
+	out, errs, code := s.run(t, create...)
+	if code != exit.OK || out != "" || strings.Contains(errs, "cup_") {
+		t.Fatalf("create ends with %d: %s%s", code, out, errs)
+	}
+	kept, err := os.ReadFile(path)
+	info, statErr := os.Stat(path)
+	if err != nil || statErr != nil || info.Mode().Perm() != 0o600 || !strings.HasPrefix(string(kept), "cup_") {
+		t.Fatalf("kept %q, %v %v %v", kept, info, err, statErr)
+	}
+	if _, errs, code = s.run(t, create...); code == exit.OK || !strings.Contains(errs, "exists") {
+		t.Errorf("over a file that is there it ends with %d: %s", code, errs)
+	}
+	if out, _, _ = s.run(t, "keys", "list", "--database", "--tenant", "acme"); strings.Count(out, "\n") != 2 || !strings.Contains(out, "lamp-*,site=north") {
+		t.Errorf("list prints %s", out)
+	}
+	id := strings.Split(string(kept), "_")[1]
+	out, errs, code = s.run(t, "keys", "rotate", id, "--database", "--tenant", "acme", "--overlap", "1h", "-o", "json")
+	var made struct{ Key, Token, Replaces string }
+	if err := json.Unmarshal([]byte(out), &made); err != nil || code != exit.OK || made.Replaces != id || made.Token == "" {
+		t.Errorf("rotate ends with %d: %s%s", code, out, errs)
+	}
+	if _, errs, code = s.run(t, "keys", "create", "--database", "--tenant", "cupline", "--client", "web"); code != exit.Usage || !strings.Contains(errs, "platform's own name") {
+		t.Errorf("a tenant named cupline ends with %d: %s", code, errs)
 	}
 }
 

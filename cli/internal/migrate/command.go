@@ -17,8 +17,8 @@ import (
 
 // Command is `cupline migrate`.
 func Command(c *console.Console) *cobra.Command {
-	cmd := &cobra.Command{Use: "migrate", Short: "Bring the database's schema up to date (operators)", Args: cobra.NoArgs}
-	cmd.AddCommand(up(c), status(c))
+	cmd := &cobra.Command{Use: "migrate", Short: "Bring the database's schema and users up to date (operators)", Args: cobra.NoArgs}
+	cmd.AddCommand(up(c), status(c), logins(c))
 	return cmd
 }
 

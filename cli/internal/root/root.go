@@ -15,6 +15,7 @@ import (
 	"github.com/cupline/cupline/cli/internal/deadletters"
 	"github.com/cupline/cupline/cli/internal/demo"
 	"github.com/cupline/cupline/cli/internal/devices"
+	"github.com/cupline/cupline/cli/internal/doctor"
 	"github.com/cupline/cupline/cli/internal/exit"
 	"github.com/cupline/cupline/cli/internal/history"
 	"github.com/cupline/cupline/cli/internal/keys"
@@ -23,8 +24,10 @@ import (
 	"github.com/cupline/cupline/cli/internal/migrate"
 	"github.com/cupline/cupline/cli/internal/queues"
 	"github.com/cupline/cupline/cli/internal/send"
+	"github.com/cupline/cupline/cli/internal/tenants"
 	"github.com/cupline/cupline/cli/internal/topology"
 	"github.com/cupline/cupline/cli/internal/up"
+	"github.com/cupline/cupline/cli/internal/verify"
 	cupline "github.com/cupline/cupline/clients/go"
 )
 
@@ -61,9 +64,9 @@ func Run(ctx context.Context, c *console.Console, args []string) int {
 	cmd.SetErr(c.Err)
 	cmd.SetArgs(args)
 	cmd.AddCommand(
-		send.Command(c), listen.Command(c), devices.Command(c), devices.Types(c), keys.Command(c),
+		send.Command(c), listen.Command(c), devices.Command(c), devices.Types(c), keys.Command(c), tenants.Command(c),
 		deadletters.Command(c), audit.Command(c), history.Command(c), queues.Command(c),
-		lanes.Command(c), topology.Command(c), migrate.Command(c), up.Command(), demo.Command(c),
+		lanes.Command(c), topology.Command(c), migrate.Command(c), doctor.Command(c), verify.Command(c), up.Command(), demo.Command(c),
 	)
 	for _, group := range cmd.Commands() {
 		if group.HasSubCommands() {

@@ -95,7 +95,7 @@ func TestMistakesEndBeforeAnythingIsSent(t *testing.T) {
 		{"send", "a", "b", "{"}, {"send", "a", "b", "--ttl=-1s"}, {"send", "a", "b", "--wait", "--one-way"},
 		{"send", "a", "b", "-o", "xml"}, {"listen", "--window=65"}, {"devices", "put", "a"}, {"devices", "put", "a.b", "--type", "t"},
 		{"devices", "put", "a", "--type", "t", "--address", "{"}, {"device-types", "put", "t"}, {"device-types", "put", "t", "-f", "/no/such/file"},
-		{"keys", "create"}, {"keys", "create", "--client", "c", "--database"}, {"keys", "list", "--tenant", "t"},
+		{"keys", "create"}, {"keys", "create", "--client", "c", "--database"}, {"keys", "list", "--database"}, {"keys", "rotate"}, {"keys", "rotate", "k", "--overlap=-1s"}, {"tenants", "put"},
 		{"lanes", "put", "l", "--max-ttl", "1ms"}, {"lanes", "list"}, {"migrate", "up"}, {"topology", "check"},
 	} {
 		if e := execute(t.Context(), on(p), "", args...); e.code != exit.Usage || e.errs == "" {

@@ -33,7 +33,7 @@ Ends like check: exit code 10 when a difference is left.`,
 }
 
 func run(ctx context.Context, c *console.Console, recreate bool, prefix string) (err error) {
-	want, err := declared(ctx, c)
+	want, err := Declared(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func run(ctx context.Context, c *console.Console, recreate bool, prefix string) 
 	if err != nil {
 		return err
 	}
-	defer api.http.CloseIdleConnections()
+	defer api.Close()
 	if err := applyUsers(ctx, c, api, prefix); err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ func run(ctx context.Context, c *console.Console, recreate bool, prefix string) 
 	err = link.Do(ctx, func(ctx context.Context, s *broker.Session) error {
 		if recreate {
 			for _, d := range before {
-				if d.Kind == changed && d.What == "queue" && d.Remedy == recreateRemedy {
+				if d.Kind == Changed && d.What == "queue" && d.Remedy == recreateRemedy {
 					if err := makeAnew(ctx, c, s, want, d.Name); err != nil {
 						return err
 					}
@@ -71,7 +71,7 @@ func run(ctx context.Context, c *console.Console, recreate bool, prefix string) 
 		return fmt.Errorf("apply: %w", err)
 	}
 	for _, d := range before {
-		if d.Kind == missing {
+		if d.Kind == Missing {
 			c.Note("declared %s %s", d.What, d.Name)
 		}
 	}

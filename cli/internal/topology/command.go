@@ -14,6 +14,7 @@ import (
 	"github.com/cupline/cupline/cli/internal/console"
 	"github.com/cupline/cupline/cli/internal/exit"
 	"github.com/cupline/cupline/cli/internal/lanes"
+	"github.com/cupline/cupline/cli/internal/management"
 	"github.com/cupline/cupline/schema/topology"
 )
 
@@ -33,8 +34,8 @@ where the user of RABBITMQ_MANAGEMENT_URL is an administrator of the broker.`,
 	return cmd
 }
 
-// declared is what the broker has to have.
-func declared(ctx context.Context, c *console.Console) (topology.Topology, error) {
+// Declared is what the broker has to have.
+func Declared(ctx context.Context, c *console.Console) (topology.Topology, error) {
 	all := []topology.Lane{topology.DefaultLane()}
 	if c.Getenv(connect.DatabaseURL) == "" {
 		c.Note("%s is not set: only the default lane is meant", connect.DatabaseURL)
@@ -49,7 +50,7 @@ func declared(ctx context.Context, c *console.Console) (topology.Topology, error
 
 func print(c *console.Console, prefix *string) *cobra.Command {
 	return &cobra.Command{Use: "print", Short: "Print what is declared", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		t, err := declared(cmd.Context(), c)
+		t, err := Declared(cmd.Context(), c)
 		if err != nil {
 			return err
 		}
@@ -69,7 +70,7 @@ mandatory flag counts these as routes, so that a missing lane or an offline devi
 
 Exit code 10 when there is a difference.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			want, err := declared(cmd.Context(), c)
+			want, err := Declared(cmd.Context(), c)
 			if err != nil {
 				return err
 			}
@@ -83,36 +84,45 @@ Exit code 10 when there is a difference.`,
 }
 
 // open is the broker's management API; close it when done.
-func open(c *console.Console) (*management, error) {
+func open(c *console.Console) (vhost, error) {
 	values, err := connect.Require(c, connect.ManagementURL, connect.AMQPURL)
+	if err != nil {
+		return vhost{}, err
+	}
+	api, err := management.New(values[0], values[1])
+	if err != nil {
+		return vhost{}, exit.With(exit.Usage, err)
+	}
+	return vhost{api}, nil
+}
+
+// Compare finds every difference between a live broker and what is declared, users left out.
+func Compare(ctx context.Context, api *management.Client, want topology.Topology) ([]Difference, error) {
+	have, err := vhost{api}.read(ctx)
 	if err != nil {
 		return nil, err
 	}
-	api, err := newManagement(values[0], values[1])
-	if err != nil {
-		return nil, exit.With(exit.Usage, err)
-	}
-	return api, nil
+	return compare(want, have), nil
 }
 
-func look(ctx context.Context, c *console.Console, want topology.Topology, prefix string) ([]difference, error) {
+func look(ctx context.Context, c *console.Console, want topology.Topology, prefix string) ([]Difference, error) {
 	api, err := open(c)
 	if err != nil {
 		return nil, err
 	}
-	defer api.http.CloseIdleConnections()
-	have, err := api.read(ctx)
+	defer api.Close()
+	found, err := Compare(ctx, api.Client, want)
 	if err != nil {
 		return nil, err
 	}
 	users, err := checkUsers(ctx, c, api, prefix)
-	return append(compare(want, have), users...), err
+	return append(found, users...), err
 }
 
-func report(c *console.Console, found []difference) error {
+func report(c *console.Console, found []Difference) error {
 	result := struct {
-		Differences []difference `json:"differences"`
-	}{append([]difference{}, found...)}
+		Differences []Difference `json:"differences"`
+	}{append([]Difference{}, found...)}
 	if err := c.Result(result, func(w *strings.Builder) { differences(w, found) }); err != nil {
 		return err
 	}

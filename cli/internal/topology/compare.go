@@ -11,17 +11,18 @@ import (
 
 // Kinds of difference.
 const (
-	// missing: declared, and not on the broker.
-	missing = "missing"
-	// changed: on the broker with other arguments than declared.
-	changed = "changed"
-	// foreign: a binding that takes copies of commands, and so hides missing lanes and
+	// Missing: declared, and not on the broker.
+	Missing = "missing"
+	// Changed: on the broker with other arguments than declared.
+	Changed = "changed"
+	// Foreign: a binding that takes copies of commands, and so hides missing lanes and
 	// devices: a mandatory publish counts it as a route.
-	foreign = "foreign"
+	Foreign = "foreign"
 )
 
-// difference is one thing in which the broker differs from what is declared.
-type difference struct {
+// Difference is one thing in which the broker differs from what is declared.
+type Difference struct {
+	// Kind is Missing, Changed or Foreign.
 	Kind string `json:"kind"`
 	// What is exchange, queue or binding.
 	What   string `json:"what"`
@@ -34,8 +35,8 @@ type difference struct {
 const applyRemedy = "cupline topology apply"
 
 // compare finds every difference, in the order of declaration.
-func compare(want topology.Topology, have live) []difference {
-	var found []difference
+func compare(want topology.Topology, have live) []Difference {
+	var found []Difference
 	for _, e := range want.Exchanges {
 		found = append(found, compareExchange(e, have)...)
 	}
@@ -51,7 +52,7 @@ func compare(want topology.Topology, have live) []difference {
 	}
 	for _, b := range want.Bindings {
 		if !have.bindings[b] {
-			found = append(found, difference{missing, "binding", describe(b), "", applyRemedy})
+			found = append(found, Difference{Missing, "binding", describe(b), "", applyRemedy})
 		}
 	}
 	return append(found, findForeign(want, have)...)
@@ -61,14 +62,14 @@ func describe(b topology.Binding) string {
 	return fmt.Sprintf("%s -> %s (%s)", b.Source, b.Destination, b.Key)
 }
 
-func compareExchange(e topology.Exchange, have live) []difference {
+func compareExchange(e topology.Exchange, have live) []Difference {
 	is, there := have.exchanges[e.Name]
 	if !there {
 		remedy := applyRemedy
 		if e.Predeclared {
 			remedy = "it is the broker's own; is this its virtual host?"
 		}
-		return []difference{{missing, "exchange", e.Name, "", remedy}}
+		return []Difference{{Missing, "exchange", e.Name, "", remedy}}
 	}
 	var details []string
 	note := func(what string, is, want any) {
@@ -83,7 +84,7 @@ func compareExchange(e topology.Exchange, have live) []difference {
 	if len(details) == 0 {
 		return nil
 	}
-	return []difference{{changed, "exchange", e.Name, strings.Join(details, "; "),
+	return []Difference{{Changed, "exchange", e.Name, strings.Join(details, "; "),
 		"stop the services, delete the exchange, and apply"}}
 }
 
@@ -101,10 +102,10 @@ const (
 	pushRemedy     = "stop the pusher of that slot: other pushers drain and delete the queue of a slot that nobody holds"
 )
 
-func compareQueue(q topology.Queue, have live, remedy string) []difference {
+func compareQueue(q topology.Queue, have live, remedy string) []Difference {
 	is, there := have.queues[q.Name]
 	if !there {
-		return []difference{{missing, "queue", q.Name, "", applyRemedy}}
+		return []Difference{{Missing, "queue", q.Name, "", applyRemedy}}
 	}
 	var details []string
 	names := map[string]bool{}
@@ -127,7 +128,7 @@ func compareQueue(q topology.Queue, have live, remedy string) []difference {
 		return nil
 	}
 	details = append(details, fmt.Sprintf("%d messages, %d consumers", is.Messages, is.Consumers))
-	return []difference{{changed, "queue", q.Name, strings.Join(details, "; "), remedy}}
+	return []Difference{{Changed, "queue", q.Name, strings.Join(details, "; "), remedy}}
 }
 
 // argument as text: JSON makes a float of every number.
@@ -145,14 +146,14 @@ func argument(arguments map[string]any, name string) string {
 // commandTopics is every routing key on which devices hear commands.
 var commandTopics = strings.Join([]string{"devices", "*", "*", "commands", "*"}, ".")
 
-func findForeign(want topology.Topology, have live) []difference {
+func findForeign(want topology.Topology, have live) []Difference {
 	declared := map[topology.Binding]bool{}
 	for _, b := range want.Bindings {
 		declared[b] = true
 	}
-	var found []difference
+	var found []Difference
 	add := func(b topology.Binding, detail string) {
-		found = append(found, difference{foreign, "binding", describe(b), detail, "unbind it; taps belong behind " + topology.RepliesExchange})
+		found = append(found, Difference{Foreign, "binding", describe(b), detail, "unbind it; taps belong behind " + topology.RepliesExchange})
 	}
 	for b := range have.bindings {
 		switch {
@@ -163,7 +164,7 @@ func findForeign(want topology.Topology, have live) []difference {
 			add(b, "it counts as a route, and so hides a device that is offline")
 		}
 	}
-	slices.SortFunc(found, func(a, b difference) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(found, func(a, b Difference) int { return strings.Compare(a.Name, b.Name) })
 	return found
 }
 

@@ -70,41 +70,41 @@ func TestCompareFindsEachKindOfDifference(t *testing.T) {
 		says  string
 	}{
 		"nothing":          {func(*live) {}, "", ""},
-		"missing exchange": {func(l *live) { delete(l.exchanges, topology.ClientsExchange) }, missing, topology.ClientsExchange},
-		"missing queue":    {func(l *live) { delete(l.queues, work) }, missing, work},
+		"missing exchange": {func(l *live) { delete(l.exchanges, topology.ClientsExchange) }, Missing, topology.ClientsExchange},
+		"missing queue":    {func(l *live) { delete(l.queues, work) }, Missing, work},
 		"missing binding": {func(l *live) {
 			delete(l.bindings, topology.Binding{Source: topology.RepliesExchange, Key: "#", Destination: topology.ClientsExchange, ToExchange: true})
-		}, missing, "cupline.replies -> cupline.clients (#)"},
+		}, Missing, "cupline.replies -> cupline.clients (#)"},
 		"exchange type": {func(l *live) {
 			l.exchanges[topology.RepliesExchange] = liveExchange{Type: "fanout", Durable: true}
-		}, changed, "type is fanout, declared topic; alternate-exchange is none, declared cupline.mailbox"},
+		}, Changed, "type is fanout, declared topic; alternate-exchange is none, declared cupline.mailbox"},
 		"alternate on commands": {func(l *live) {
 			l.exchanges[topology.CommandsExchange] = liveExchange{Type: "topic", Durable: true, Arguments: map[string]any{"alternate-exchange": "x"}}
-		}, changed, "alternate-exchange is x, declared none"},
-		"queue argument":      {func(l *live) { l.queues[work].Arguments["x-max-length"] = float64(5) }, changed, "x-max-length is 5, declared 1000000"},
-		"queue argument gone": {func(l *live) { delete(l.queues[work].Arguments, "x-delivery-limit") }, changed, "x-delivery-limit is not set, declared 20"},
-		"queue argument more": {func(l *live) { l.queues[work].Arguments["x-expires"] = float64(1000) }, changed, "x-expires is 1000, declared not set"},
+		}, Changed, "alternate-exchange is x, declared none"},
+		"queue argument":      {func(l *live) { l.queues[work].Arguments["x-max-length"] = float64(5) }, Changed, "x-max-length is 5, declared 1000000"},
+		"queue argument gone": {func(l *live) { delete(l.queues[work].Arguments, "x-delivery-limit") }, Changed, "x-delivery-limit is not set, declared 20"},
+		"queue argument more": {func(l *live) { l.queues[work].Arguments["x-expires"] = float64(1000) }, Changed, "x-expires is 1000, declared not set"},
 		"push queue": {func(l *live) {
 			l.queues["cupline.push.p-0"] = liveQueue{Durable: true, Arguments: map[string]any{"x-queue-type": "quorum"}}
-		}, changed, "x-message-ttl is not set, declared 10000"},
+		}, Changed, "x-message-ttl is not set, declared 10000"},
 		"tap of commands": {func(l *live) {
 			l.bindings[topology.Binding{Source: topology.CommandsExchange, Key: "#", Destination: "spy"}] = true
-		}, foreign, "hides a lane"},
+		}, Foreign, "hides a lane"},
 		"lane nobody configured": {func(l *live) {
 			l.bindings[topology.Binding{Source: topology.CommandsExchange, Key: "old.*.*", Destination: "cupline.work.old"}] = true
-		}, foreign, "cupline.work.old"},
+		}, Foreign, "cupline.work.old"},
 		"tap of devices": {func(l *live) {
 			l.bindings[topology.Binding{Source: topology.DeviceExchange, Key: "devices.#", Destination: "spy"}] = true
-		}, foreign, "hides a device"},
+		}, Foreign, "hides a device"},
 		"tap to an exchange": {func(l *live) {
 			l.bindings[topology.Binding{Source: topology.DeviceExchange, Key: "#", Destination: "spy", ToExchange: true}] = true
-		}, foreign, "hides a device"},
+		}, Foreign, "hides a device"},
 		"MQTT client on another's topic": {func(l *live) {
 			l.bindings[topology.Binding{Source: topology.DeviceExchange, Key: "devices.acme.lamp-1.commands.*", Destination: "mqtt-subscription-acme/lamp-2qos0"}] = true
-		}, foreign, "hides a device"},
+		}, Foreign, "hides a device"},
 		"MQTT client on all topics": {func(l *live) {
 			l.bindings[topology.Binding{Source: topology.DeviceExchange, Key: "devices.*.*.commands.*", Destination: "mqtt-subscription-*/*qos0"}] = true
-		}, foreign, "hides a device"},
+		}, Foreign, "hides a device"},
 		"a device's own": {func(l *live) {
 			for _, client := range []string{"acme/lamp-1", "acme/lamp-1/spare"} {
 				l.bindings[topology.Binding{Source: topology.DeviceExchange, Key: "devices.acme.lamp-1.commands.*", Destination: "mqtt-subscription-" + client + "qos0"}] = true

@@ -111,7 +111,7 @@ func tables(w *strings.Builder, t topology.Topology, prefix string) {
 	console.Table(w, "user right names", rows)
 }
 
-func differences(w *strings.Builder, found []difference) {
+func differences(w *strings.Builder, found []Difference) {
 	if len(found) == 0 {
 		fmt.Fprintln(w, "the broker is as declared")
 		return

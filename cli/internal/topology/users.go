@@ -44,30 +44,30 @@ func (l *tagList) UnmarshalJSON(text []byte) error {
 }
 
 // administrator tells whether the API lets us see and make users.
-func (m *management) administrator(ctx context.Context) (bool, error) {
+func (m vhost) administrator(ctx context.Context) (bool, error) {
 	var me struct{ Tags tagList }
-	if err := m.get(ctx, &me, "whoami"); err != nil {
+	if err := m.Get(ctx, &me, "whoami"); err != nil {
 		return false, err
 	}
 	return slices.Contains(me.Tags, "administrator"), nil
 }
 
 // user reads one user.
-func (m *management) user(ctx context.Context, name string) (is liveUser, err error) {
+func (m vhost) user(ctx context.Context, name string) (is liveUser, err error) {
 	var described struct{ Tags tagList }
-	if is.there, err = m.find(ctx, &described, "users", name); err != nil || !is.there {
+	if is.there, err = m.Find(ctx, &described, "users", name); err != nil || !is.there {
 		return is, err
 	}
 	is.tags = described.Tags
-	if _, err := m.find(ctx, &is.rights, "permissions", m.vhost, name); err != nil {
+	if _, err := m.Find(ctx, &is.rights, "permissions", m.VHost, name); err != nil {
 		return is, err
 	}
-	_, err = m.find(ctx, &is.topics, "topic-permissions", m.vhost, name)
+	_, err = m.Find(ctx, &is.topics, "topic-permissions", m.VHost, name)
 	return is, err
 }
 
 // compareUser finds in what a user differs; nothing for one that is not there.
-func compareUser(u topology.User, name string, is liveUser) []difference {
+func compareUser(u topology.User, name string, is liveUser) []Difference {
 	if !is.there {
 		return nil
 	}
@@ -85,7 +85,7 @@ func compareUser(u topology.User, name string, is liveUser) []difference {
 	if len(details) == 0 {
 		return nil
 	}
-	return []difference{{changed, "user", name, strings.Join(details, "; "), applyRemedy + ", as an administrator of the broker"}}
+	return []Difference{{Changed, "user", name, strings.Join(details, "; "), applyRemedy + ", as an administrator of the broker"}}
 }
 
 func topicRights(u topology.User) []topicRight {
@@ -98,7 +98,7 @@ func topicRights(u topology.User) []topicRight {
 
 // checkUsers compares Cupline's users with what is declared. Those that are not there are no difference: a small
 // installation has one user for everything.
-func checkUsers(ctx context.Context, c *console.Console, m *management, prefix string) ([]difference, error) {
+func checkUsers(ctx context.Context, c *console.Console, m vhost, prefix string) ([]Difference, error) {
 	may, err := m.administrator(ctx)
 	if err != nil {
 		return nil, err
@@ -107,7 +107,7 @@ func checkUsers(ctx context.Context, c *console.Console, m *management, prefix s
 		c.Note("the user of RABBITMQ_MANAGEMENT_URL is no administrator: Cupline's own users are not looked at")
 		return nil, nil
 	}
-	var found []difference
+	var found []Difference
 	for _, u := range topology.Users() {
 		name := topology.UserName(prefix, u.Role)
 		is, err := m.user(ctx, name)
@@ -143,7 +143,7 @@ func password(c *console.Console, role string) (string, error) {
 }
 
 // applyUsers makes those users whose passwords are given, and sets the rights of those that are there.
-func applyUsers(ctx context.Context, c *console.Console, m *management, prefix string) error {
+func applyUsers(ctx context.Context, c *console.Console, m vhost, prefix string) error {
 	passwords, problems := map[string]string{}, []error(nil)
 	for _, u := range topology.Users() {
 		given, err := password(c, u.Role)
@@ -173,7 +173,7 @@ func applyUsers(ctx context.Context, c *console.Console, m *management, prefix s
 	return nil
 }
 
-func applyUser(ctx context.Context, c *console.Console, m *management, u topology.User, name, password string) error {
+func applyUser(ctx context.Context, c *console.Console, m vhost, u topology.User, name, password string) error {
 	is, err := m.user(ctx, name)
 	if err != nil || !is.there && password == "" {
 		return err
@@ -181,7 +181,7 @@ func applyUser(ctx context.Context, c *console.Console, m *management, u topolog
 	differs := len(compareUser(u, name, is)) > 0
 	if password != "" {
 		tags := map[string]string{"password": password, "tags": strings.Join(u.Tags, ",")}
-		if err := m.put(ctx, tags, "users", name); err != nil {
+		if err := m.Put(ctx, tags, "users", name); err != nil {
 			return err
 		}
 	}
@@ -189,7 +189,7 @@ func applyUser(ctx context.Context, c *console.Console, m *management, u topolog
 		if slices.Compare(is.tags, u.Tags) != 0 && is.there && password == "" {
 			return exit.With(exit.Usage, fmt.Errorf("user %s has other tags than declared: give %s, so that it can be made anew", name, passwordVariable(u.Role)))
 		}
-		if err := m.put(ctx, rights{u.Configure, u.Write, u.Read}, "permissions", m.vhost, name); err != nil {
+		if err := m.Put(ctx, rights{u.Configure, u.Write, u.Read}, "permissions", m.VHost, name); err != nil {
 			return err
 		}
 		if err := m.topics(ctx, name, u); err != nil {
@@ -206,12 +206,12 @@ func applyUser(ctx context.Context, c *console.Console, m *management, u topolog
 }
 
 // topics replaces a user's topic rights.
-func (m *management) topics(ctx context.Context, name string, u topology.User) error {
-	if err := m.delete(ctx, "topic-permissions", m.vhost, name); err != nil {
+func (m vhost) topics(ctx context.Context, name string, u topology.User) error {
+	if err := m.Delete(ctx, "topic-permissions", m.VHost, name); err != nil {
 		return err
 	}
 	for _, t := range topicRights(u) {
-		if err := m.put(ctx, t, "topic-permissions", m.vhost, name); err != nil {
+		if err := m.Put(ctx, t, "topic-permissions", m.VHost, name); err != nil {
 			return err
 		}
 	}

@@ -14,7 +14,8 @@ type access struct {
 	// MQTT is the agent's own way in, with name and password; not in cupline.env.
 	MQTT       string
 	Management string
-	Database   string
+	// Database is the owner's, for the command line; not what services get.
+	Database string
 }
 
 func (a access) variables() [][2]string {

@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/cupline/cupline/chassis/failpoint"
 	"github.com/cupline/cupline/schema/envelope"
 	"github.com/cupline/cupline/schema/outcome"
 )
@@ -27,6 +28,7 @@ func (e *Engine) claim(ctx context.Context, r *run) (Verdict, time.Time, error) 
 		}
 		switch step {
 		case stepStart:
+			failpoint.Pass(failpoint.AfterClaim)
 			verdict, err := e.execute(ctx, r, row.Started)
 			return verdict, time.Time{}, err
 		case stepHold:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/cupline/cupline/chassis/failpoint"
 	"github.com/cupline/cupline/chassis/tracing"
 	"github.com/cupline/cupline/schema/envelope"
 	"github.com/cupline/cupline/schema/jsonrpc"
@@ -33,6 +34,7 @@ func (e *Engine) execute(ctx context.Context, r *run, started time.Time) (Verdic
 		e.cfg.Metrics.failures.WithLabelValues(c.Driver, string(failure.Reason)).Inc()
 		return r.bury(failure.Reason, failure.Detail), nil
 	}
+	failpoint.Pass(failpoint.AfterAnswer)
 	return e.decide(ctx, r, answer)
 }
 

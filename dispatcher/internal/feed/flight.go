@@ -7,6 +7,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/cupline/cupline/chassis/broker"
+	"github.com/cupline/cupline/chassis/failpoint"
 	"github.com/cupline/cupline/chassis/tracing"
 	"github.com/cupline/cupline/dispatcher/internal/dispatch"
 	"github.com/cupline/cupline/schema/envelope"
@@ -94,12 +95,14 @@ func (w *Work) trace(f *flight) {
 
 // settle publishes the verdict and acknowledges.
 func (w *Work) settle(f *flight, v dispatch.Verdict) {
+	failpoint.Pass(failpoint.AfterOutcome)
 	if v.Letter != nil {
 		f.span.Fail(string(v.Letter.Reason))
 	}
 	err := w.publish(f, v)
 	switch {
 	case err == nil:
+		failpoint.Pass(failpoint.BeforeAck)
 		w.cfg.Metrics.settled(w.cfg.Lane, v)
 		w.leave(f, (*broker.Delivery).Ack)
 	case errors.Is(err, broker.ErrInvalid):

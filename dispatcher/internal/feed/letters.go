@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/cupline/cupline/chassis/broker"
+	"github.com/cupline/cupline/chassis/failpoint"
 	"github.com/cupline/cupline/dispatcher/internal/dispatch"
 	"github.com/cupline/cupline/schema/envelope"
 	"github.com/cupline/cupline/schema/message"
@@ -80,6 +81,7 @@ func (l *Letters) settle(ctx context.Context, d *broker.Delivery) {
 		d.Requeue()
 		return
 	}
+	failpoint.Pass(failpoint.AfterOutcome)
 	if told != nil {
 		err = l.cfg.Sender.send(l.crew.all, told.Message())
 	}
@@ -92,5 +94,6 @@ func (l *Letters) settle(ctx context.Context, d *broker.Delivery) {
 	case told != nil:
 		l.cfg.Metrics.settled(RecorderLane, dispatch.Verdict{Outcome: told})
 	}
+	failpoint.Pass(failpoint.BeforeAck)
 	d.Ack()
 }

@@ -23,7 +23,7 @@ import (
 func (d *dead) keep(failure *outcome.Failure) deadletter.Letter {
 	c := &d.command
 	l := deadletter.Letter{
-		Tenant: d.tenant(), CommandID: c.ID, Client: c.Client,
+		Tenant: d.tenant(), Alleged: d.malformed != nil, CommandID: c.ID, Client: c.Client,
 		Device: c.Device, DeviceType: validID(c.DeviceType), Method: c.Request.Method, Lane: c.Lane,
 		ID: c.Request.ID.Raw, Redrive: c.Redrive, RedriveOf: c.RedriveOf,
 		Reason: string(failure.Reason), Executed: string(failure.Executed), Detail: failure.Detail,

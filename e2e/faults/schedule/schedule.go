@@ -17,6 +17,12 @@ const (
 	Process Class = iota
 	// Wire is a link between a process and what it depends on.
 	Wire
+	// Point is a named moment in a process's work.
+	Point
+	// Database and Broker are the inside of one that runs, Disk is that of the database's tables.
+	Database
+	Disk
+	Broker
 	// Server is a broker of one node, or the database: it takes seconds to come back.
 	Server
 	// Node is one of a cluster.

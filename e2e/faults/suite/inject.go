@@ -50,6 +50,10 @@ func (i *injector) inject(ctx context.Context, f schedule.Fault) {
 	began := time.Now()
 	i.say("%s %s for %s", f.Action, f.Target, f.For)
 	err := i.breakers[f.Action](ctx, f)
+	if errors.Is(err, errNotMet) {
+		i.say("%s %s: %v", f.Action, f.Target, err)
+		return
+	}
 	e := history.Event{At: began, Kind: history.Fault, Name: f.Target, Detail: string(f.Action), Took: time.Since(began)}
 	i.log.Add(e)
 	i.mu.Lock()
@@ -75,7 +79,9 @@ type breaker func(ctx context.Context, f schedule.Fault) error
 // breakers by action. Each file that knows how to break something has a table of its own.
 func (s *site) breakers() map[schedule.Action]breaker {
 	all := map[schedule.Action]breaker{}
-	for _, some := range []map[schedule.Action]breaker{s.processBreakers(), s.linkBreakers()} {
+	for _, some := range []map[schedule.Action]breaker{
+		s.processBreakers(), s.pointBreakers(), s.clockBreakers(), s.linkBreakers(), s.databaseBreakers(), s.brokerBreakers(),
+	} {
 		maps.Copy(all, some)
 	}
 	return all
@@ -118,6 +124,14 @@ func (s *site) linkBreakers() map[schedule.Action]breaker {
 	return map[schedule.Action]breaker{
 		schedule.CutLink: func(_ context.Context, f schedule.Fault) error {
 			s.links[f.Target].Cut()
+			return nil
+		},
+		schedule.LoseAnswers: func(ctx context.Context, f schedule.Fault) error {
+			l := s.links[f.Target]
+			l.Set(link.Mute)
+			pause(ctx, f.For)
+			l.Cut() // before a late answer comes through
+			l.Set(link.Whole)
 			return nil
 		},
 		schedule.RefuseLink: mode(link.Refused), schedule.HalfOpenLink: mode(link.HalfOpen),

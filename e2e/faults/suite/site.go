@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/cupline/cupline/chassis/failpoint"
+	"github.com/cupline/cupline/e2e/faults/clock"
 	"github.com/cupline/cupline/e2e/faults/link"
 	"github.com/cupline/cupline/e2e/faults/schedule"
 	"github.com/cupline/cupline/e2e/platform"
@@ -38,7 +40,9 @@ type site struct {
 	*platform.Platform
 	parts  []part
 	links  map[string]*link.Link
+	folder string
 	things *link.Link
+	disk   *disk
 	nodes  map[string]*rabbitmq.Instance // of the broker
 }
 
@@ -54,12 +58,18 @@ func tenantName(i int) string { return fmt.Sprintf("tenant%d", i) }
 
 // raise starts broker, database and all processes. Lower it also after an error.
 func raise(ctx context.Context, folder string, nodes int) (*site, error) {
-	s := &site{links: map[string]*link.Link{}, nodes: map[string]*rabbitmq.Instance{}}
-	var err error
-	if s.Platform, err = platform.StartCluster(ctx, folder, nodes); err != nil {
+	s := &site{folder: folder, links: map[string]*link.Link{}, nodes: map[string]*rabbitmq.Instance{}}
+	overlay, err := clock.Overlay(ctx, folder)
+	if err != nil {
+		return s, err
+	}
+	if s.Platform, err = platform.StartCluster(ctx, folder, nodes, "-tags", "failpoints", "-overlay", overlay); err != nil {
 		return s, err
 	}
 	s.nodes[broker] = s.Broker
+	if err := s.mountDisk(ctx); err != nil {
+		return s, err
+	}
 	for i, peer := range s.Peers {
 		s.nodes[fmt.Sprintf("%s-%d", broker, i+1)] = peer
 	}
@@ -92,8 +102,8 @@ func raise(ctx context.Context, folder string, nodes int) (*site, error) {
 
 // wire puts links between a service and the broker and database.
 func (s *site) wire(ctx context.Context, p *part) error {
-	env := map[string]string{"CUPLINE_DRAIN": drain, "RABBITMQ_MANAGEMENT_URL": s.Broker.ManagementURL()}
-	for _, to := range s.needs() {
+	env := map[string]string{"CUPLINE_DRAIN": drain, "RABBITMQ_MANAGEMENT_URL": s.Broker.ManagementURL(), failpoint.Folder: s.armed(p.name)}
+	for _, to := range s.needs(p.program) {
 		address, err := url.Parse(to.address)
 		if err != nil {
 			return fmt.Errorf("wire %s: its address cannot be read", p.name)
@@ -127,8 +137,9 @@ func (s *site) wire(ctx context.Context, p *part) error {
 // need is something that services connect to.
 type need struct{ wire, variable, address string }
 
-func (s *site) needs() []need {
-	all := []need{{toDatabase, "DATABASE_URL", s.Database.URL()}}
+// needs of a program.
+func (s *site) needs(program string) []need {
+	all := []need{{toDatabase, "DATABASE_URL", s.DatabaseURL(program)}}
 	// The last one first: queues are led by the node at which they are declared, and the
 	// leader is to be killed too.
 	for _, name := range slices.Backward(slices.Sorted(maps.Keys(s.nodes))) {
@@ -161,7 +172,8 @@ func (s *site) targets() []schedule.Target {
 	var all []schedule.Target
 	for _, p := range s.parts {
 		all = append(all, schedule.Target{Name: p.name})
-		for _, n := range s.needs() {
+		all = append(all, p.points()...)
+		for _, n := range s.needs(p.program) {
 			if s.links[p.name+n.wire] != nil {
 				all = append(all, schedule.Target{Name: p.name + n.wire, Class: schedule.Wire})
 			}
@@ -177,7 +189,12 @@ func (s *site) targets() []schedule.Target {
 		}
 		all = append(all, schedule.Target{Name: name, Class: class})
 	}
+	if s.disk != nil {
+		all = append(all, schedule.Target{Name: inDatabase + "'s disk", Of: database, Class: schedule.Disk})
+	}
 	return append(all, schedule.Target{Name: devices, Class: schedule.Wire},
+		schedule.Target{Name: inDatabase, Of: database, Class: schedule.Database},
+		schedule.Target{Name: inBroker, Of: broker, Class: schedule.Broker},
 		schedule.Target{Name: database, Class: schedule.Server})
 }
 
@@ -198,20 +215,25 @@ func (s *site) load(ctx context.Context, cfg Config, log *history.Log) (*load.Lo
 	for i := range tenants {
 		tenant := load.Tenant{Name: tenantName(i), Keys: map[string]string{}, Agent: agentName}
 		for _, client := range load.Manners() {
-			key, err := s.key(ctx, tenant.Name, string(client))
+			key, err := s.key(ctx, tenant.Name, string(client), "commands:send,replies:read,devices:read,devices:write")
 			if err != nil {
 				return nil, err
 			}
 			tenant.Keys[string(client)] = key
 		}
+		operator, err := s.key(ctx, tenant.Name, "operator", "ops:read,ops:write")
+		if err != nil {
+			return nil, err
+		}
+		tenant.Operator = operator
 		plan.Tenants = append(plan.Tenants, tenant)
 	}
 	return load.Start(ctx, plan)
 }
 
-func (s *site) key(ctx context.Context, tenant, client string) (string, error) {
+func (s *site) key(ctx context.Context, tenant, client, scopes string) (string, error) {
 	printed, err := s.CLI(ctx, "keys", "create", "--database", "--tenant", tenant, "--client", client,
-		"--scope", "commands:send,replies:read,devices:read,devices:write", "--output", "json")
+		"--scope", scopes, "--output", "json")
 	if err != nil {
 		return "", err
 	}
@@ -225,6 +247,9 @@ func (s *site) key(ctx context.Context, tenant, client string) (string, error) {
 // lower ends everything and deletes the data.
 func (s *site) lower(ctx context.Context) error {
 	var errs []error
+	if s.disk != nil {
+		errs = append(errs, s.Database.Kill(), s.disk.unmount())
+	}
 	if s.Platform != nil {
 		errs = append(errs, s.Stop(ctx))
 	}

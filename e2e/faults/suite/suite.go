@@ -15,11 +15,13 @@ import (
 	"github.com/cupline/cupline/e2e/faults/schedule"
 	"github.com/cupline/cupline/verify/history"
 	"github.com/cupline/cupline/verify/load"
+	"github.com/cupline/cupline/verify/summary"
 )
 
 const (
-	// raiseLimit bounds the start of everything, healLimit and drainLimit what follows.
-	raiseLimit = 3 * time.Minute
+	// raiseLimit bounds the start of everything, the first build of all that services are made of
+	// included; healLimit and drainLimit what follows.
+	raiseLimit = 8 * time.Minute
 	healLimit  = 60 * time.Second
 	drainLimit = 90 * time.Second
 	lowerLimit = time.Minute
@@ -51,7 +53,7 @@ type Config struct {
 
 // Run is one whole run. The error says that it could not be carried out; what it found is in
 // the report.
-func Run(ctx context.Context, cfg Config) (report Report, err error) {
+func Run(ctx context.Context, cfg Config) (report summary.Report, err error) {
 	began := time.Now()
 	var speaking sync.Mutex
 	say := func(format string, values ...any) {
@@ -98,7 +100,7 @@ func Run(ctx context.Context, cfg Config) (report Report, err error) {
 		return report, err
 	}
 	events := log.Events()
-	report = Summarise(events)
+	report = summary.Of(events)
 	say("checked %d events: %d violations", len(events), len(report.Violations))
 	return report, ctx.Err()
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"go.uber.org/zap"
 
+	"github.com/cupline/cupline/chassis/failpoint"
 	"github.com/cupline/cupline/pusher/internal/session"
 )
 
@@ -190,6 +191,7 @@ func (r *Receipts) run(ctx context.Context) {
 func (r *Receipts) writeAll(ctx context.Context) {
 	for batch := r.take(); len(batch) > 0; batch = r.take() {
 		err := r.write(ctx, batch)
+		failpoint.Pass(failpoint.BeforeAck)
 		for _, n := range batch {
 			if n.delivery != nil {
 				n.delivery.Ack()

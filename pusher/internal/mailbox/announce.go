@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/cupline/cupline/chassis/broker"
+	"github.com/cupline/cupline/chassis/failpoint"
 	"github.com/cupline/cupline/schema/envelope"
 	"github.com/cupline/cupline/schema/message"
 	"github.com/cupline/cupline/schema/topology"
@@ -24,6 +25,7 @@ func (w *Writer) announce(ctx context.Context, stored []*broker.Delivery) {
 	if !ok {
 		return
 	}
+	failpoint.Pass(failpoint.BeforeAck)
 	for _, d := range stored {
 		d.Ack()
 	}

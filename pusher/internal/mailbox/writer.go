@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/cupline/cupline/chassis/broker"
+	"github.com/cupline/cupline/chassis/failpoint"
 	"github.com/cupline/cupline/chassis/telemetry"
 	"github.com/cupline/cupline/chassis/tracing"
 	"github.com/cupline/cupline/schema/envelope"
@@ -243,6 +244,7 @@ func (w *Writer) conclude(ctx context.Context, batch []*broker.Delivery, items [
 		}
 	}
 	if len(announced) > 0 {
+		failpoint.Pass(failpoint.AfterMailbox)
 		w.announce(ctx, announced)
 	}
 }

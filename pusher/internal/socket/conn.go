@@ -9,6 +9,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"github.com/cupline/cupline/chassis/failpoint"
 	"github.com/cupline/cupline/pusher/internal/session"
 	"github.com/cupline/cupline/schema/push"
 )
@@ -166,6 +167,7 @@ func (c *conn) flush() {
 				c.kill()
 				return
 			}
+			failpoint.Pass(failpoint.AfterPush)
 			c.written(len(batch))
 		case last != 0:
 			c.sayGoodbye(last)

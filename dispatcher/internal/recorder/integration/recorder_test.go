@@ -270,10 +270,14 @@ func TestWhatCannotBeStored(t *testing.T) {
 func TestGarbageIsParkedOnceForEachMessage(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
+	if _, err := r.pool.Exec(t.Context(), "insert into tenants (tenant) values ('acme')"); err != nil {
+		t.Fatal(err)
+	}
 	garbage := []message.Message{
 		{Key: "x", Body: []byte{0xff, 0}, Headers: map[string]any{"h": "\x00\xff"}, ReplyTo: "\x00"},
 		{Key: "x", Body: []byte{0xff, 1}},
 		{Key: "default.acme.lamp-1", Body: []byte("x"), Type: "\xff"},
+		{Key: "default.nobody.lamp-1", Body: []byte("x")}, // no tenant of ours
 		{},
 	}
 	for range 2 {
@@ -283,8 +287,8 @@ func TestGarbageIsParkedOnceForEachMessage(t *testing.T) {
 			}
 		}
 	}
-	if system, acme := r.letters(t, "system"), r.letters(t, "acme"); len(system) != 3 || len(acme) != 1 {
-		t.Errorf("%d letters of the system, %d of acme; want 3, 1", len(system), len(acme))
+	if system, acme := r.letters(t, "system"), r.letters(t, "acme"); len(system) != 4 || len(acme) != 1 {
+		t.Errorf("%d letters of the system, %d of acme; want 4, 1", len(system), len(acme))
 	}
 }
 

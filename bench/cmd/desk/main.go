@@ -1,0 +1,90 @@
+// Command desk measures the operators' desk on a private, durable Postgres: how long it takes to answer what is asked of a
+// million dead letters, by every field, pair of fields, order and group.
+//
+//	desk [--letters N] [--asks N] [--limit 100ms] [--database URL]
+//
+// It exits with 1 when the 95th percentile of any question is above the limit.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/cupline/cupline/bench/internal/desk"
+	"github.com/cupline/cupline/chassis/postgres"
+	"github.com/cupline/cupline/local/packages"
+	private "github.com/cupline/cupline/local/postgres"
+	"github.com/cupline/cupline/local/services"
+	"github.com/cupline/cupline/migrations"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "desk:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, arguments []string, out, progress io.Writer) (err error) {
+	reach := desk.Reach{Out: out, Progress: progress}
+	flags := flag.NewFlagSet("desk", flag.ContinueOnError)
+	flags.SetOutput(progress)
+	flags.IntVar(&reach.Letters, "letters", 1_000_000, "dead letters of the tenant that is asked for")
+	flags.IntVar(&reach.Asks, "asks", 40, "how often each question is asked")
+	flags.DurationVar(&reach.Limit, "limit", 100*time.Millisecond, "that the 95th percentile of each question is held to")
+	url := flags.String("database", "", "the `URL` of a database to use and fill, and to keep; a private one when not given")
+	if err := flags.Parse(arguments); err != nil {
+		return err
+	}
+	if *url == "" {
+		made, discard, err := database(ctx, progress)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, discard()) }()
+		*url = made
+	}
+	if _, err := migrations.Up(ctx, *url); err != nil {
+		return fmt.Errorf("make the tables: %w", err)
+	}
+	pool, err := postgres.Open(ctx, postgres.Config{URL: *url, MaxConns: 8, ApplicationName: "cupline-bench", StatementTimeout: 10 * time.Minute})
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	return reach.Measure(ctx, pool)
+}
+
+// database starts a private one, which is gone afterwards.
+func database(ctx context.Context, progress io.Writer) (url string, discard func() error, err error) {
+	root, err := services.Root()
+	if err != nil {
+		return "", nil, err
+	}
+	if err := packages.Ensure(ctx, progress, packages.Database()); err != nil {
+		return "", nil, err
+	}
+	cfg := private.Config{Base: filepath.Join(root, ".run", "bench-desk"), Progress: progress}
+	if err := private.Discard(ctx, cfg); err != nil {
+		return "", nil, err
+	}
+	instance, err := private.Start(ctx, cfg)
+	if err != nil {
+		return "", nil, err
+	}
+	return instance.URL(), func() error {
+		ending := context.WithoutCancel(ctx)
+		return errors.Join(instance.Stop(ending), private.Discard(ending, cfg))
+	}, nil
+}

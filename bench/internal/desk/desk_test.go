@@ -1,0 +1,48 @@
+package desk_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/cupline/cupline/bench/internal/desk"
+	"github.com/cupline/cupline/chassis/postgrestest"
+	"github.com/cupline/cupline/migrations"
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if testing.Short() {
+		os.Exit(0) // it needs a database
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// Every question is asked and gets a line; a limit that nothing can hold is told.
+func TestReach(t *testing.T) {
+	t.Parallel()
+	pool := postgrestest.New(t, func(ctx context.Context, url string) error {
+		_, err := migrations.Up(ctx, url)
+		return err
+	}).Pool(t)
+	var out strings.Builder
+	m := desk.Reach{Letters: 2000, Asks: 1, Limit: time.Hour, Out: &out, Progress: t.Output()}
+	if err := m.Measure(t.Context(), pool); err != nil {
+		t.Fatal(err)
+	}
+	for _, question := range []string{"newest", "reason + method", "device + client", "id + text", "groups of the last 7 days", "counts of all", "to the end: "} {
+		if !strings.Contains(out.String(), question) {
+			t.Errorf("no figure for %q:\n%s", question, out.String())
+		}
+	}
+	m.Limit = time.Nanosecond
+	if err := m.Measure(t.Context(), pool); !errors.Is(err, desk.ErrSlow) {
+		t.Errorf("against a limit of nothing: %v", err)
+	}
+}
