@@ -5,7 +5,7 @@ BIN     := $(CURDIR)/.bin
 export GOFLAGS += -buildvcs=false
 
 .DEFAULT_GOAL := help
-.PHONY: help up reset test test-short test-install browser screenshots faults check fmt vet lint tidy modules bench bench-desk tools
+.PHONY: help up reset test test-short test-install browser screenshots faults check fmt vet lint tidy modules bench bench-desk bench-console tools
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -58,12 +58,16 @@ tidy: ## bring the modules' requirements in step with each other
 
 lint: $(BIN)/golangci-lint
 	$(BIN)/golangci-lint run $$(go list -f '{{.Dir}}/...' -m)
+	cd install && GOWORK=off $(BIN)/golangci-lint run ./...
 
 bench: ## throughput and latency through all parts, beside a bare pipeline
 	go run ./bench/cmd/bench
 
 bench-desk: ## how long a million dead letters take to answer: every field, pair, order and group
 	go run ./bench/cmd/desk
+
+bench-console: ## how soon each page of the console is painted in Chromium, with a million dead letters
+	go run ./bench/cmd/console
 
 faults: ## the fault suite: DURATION=10m of faults under load, from SEED= (random unless told); NODES=3 for a cluster, FAULT=kill,cut@database for some alone
 	go run ./e2e/cmd/faults -duration $(or $(DURATION),5m) $(if $(SEED),-seed $(SEED)) $(if $(NODES),-nodes $(NODES)) $(if $(FAULT),-fault $(FAULT))

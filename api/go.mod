@@ -9,6 +9,7 @@ require (
 	github.com/cupline/cupline/schema v0.0.0
 	github.com/cupline/cupline/store v0.0.0
 	github.com/getkin/kin-openapi v0.152.0
+	github.com/go-jose/go-jose/v4 v4.1.8
 	github.com/google/go-cmp v0.7.0
 	github.com/google/uuid v1.6.0
 	github.com/labstack/echo/v4 v4.16.0

@@ -251,3 +251,15 @@ test('axe-core finds nothing serious on any page, light and dark, wide and narro
     assert.deepEqual(await accessibility(page), [], 'dialog')
   }
 })
+
+test('on a slow link it is slow, and works', async (t) => {
+  const page = await tab(t)
+  const session = await page.context().newCDPSession(page)
+  await session.send('Network.emulateNetworkConditions', { offline: false, latency: 300, downloadThroughput: 60 << 10, uploadThroughput: 30 << 10 })
+  const began = Date.now()
+  await login(page, tenant.token, 'dead-letters/list?state=any')
+  await page.getByText('letters on this page').waitFor({ timeout: 60_000 })
+  t.diagnostic(`with 300 ms and 60 KB/s the list of letters was there ${Date.now() - began} ms after its address was asked for, log-in included`)
+  await page.getByRole('link', { name: 'Audit' }).click()
+  await page.getByText('entries on this page').waitFor({ timeout: 60_000 })
+})

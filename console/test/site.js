@@ -3,11 +3,12 @@ import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
-import { chromium } from 'playwright-core'
 
 const { CUPLINE_API_URL: api, CUPLINE_TEST_CONTROL: control, CUPLINE_TEST_MANAGEMENT: management } = process.env
 if (!api || !control || !management) throw new Error('these tests need the platform: run `make browser`')
 
+
+export { launch } from './browser.js'
 export { api, management }
 export const EVERYTHING = 'commands:send,replies:read,devices:read,devices:write,ops:read,ops:write,ops:platform,tenants:admin'
 
@@ -100,13 +101,6 @@ export async function publishGarbage(tenant, device, hex) {
     body: JSON.stringify({ properties: {}, routing_key: `default.${tenant}.${device}`, payload: Buffer.from(hex, 'hex').toString('base64'), payload_encoding: 'base64' }),
   })
   if (!answer.ok || !(await answer.json()).routed) throw new Error(`publish: ${answer.status}`)
-}
-
-export function launch() {
-  return chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-  })
 }
 
 /** A tab that notes everything that must not happen: scripts' errors, breaches of the policy, requests to anywhere else, dialogs. */

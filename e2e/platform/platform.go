@@ -88,6 +88,9 @@ func StartCluster(ctx context.Context, folder string, nodes int, build ...string
 	return p, p.set.Prepare(ctx, env)
 }
 
+// janitor is the dispatchers' other user of the database.
+const janitor = "janitor"
+
 // admit makes each program's own user of the database.
 func (p *Platform) admit(ctx context.Context) error {
 	owner, err := url.Parse(p.Database.URL())
@@ -95,7 +98,7 @@ func (p *Platform) admit(ctx context.Context) error {
 		return fmt.Errorf("read the database's address: %w", err)
 	}
 	p.logins = map[string]string{}
-	for _, program := range []string{services.API, services.Dispatcher, services.Pusher} {
+	for _, program := range []string{services.API, services.Dispatcher, services.Pusher, janitor} {
 		own := *owner
 		own.User = url.UserPassword(program, rand.Text())
 		p.logins[program] = own.String()
@@ -103,7 +106,7 @@ func (p *Platform) admit(ctx context.Context) error {
 	_, err = p.cli(ctx, map[string]string{
 		"CUPLINE_DATABASE_URL_API":        p.logins[services.API],
 		"CUPLINE_DATABASE_URL_DISPATCHER": p.logins[services.Dispatcher], "CUPLINE_DATABASE_URL_RECORDER": p.logins[services.Dispatcher],
-		"CUPLINE_DATABASE_URL_PUSHER": p.logins[services.Pusher],
+		"CUPLINE_DATABASE_URL_PUSHER": p.logins[services.Pusher], "CUPLINE_DATABASE_URL_JANITOR": p.logins[janitor],
 	}, "migrate", "logins")
 	return err
 }
@@ -163,6 +166,9 @@ func (p *Platform) launch(programs, name, program string, env map[string]string)
 	own := map[string]string{}
 	if login := p.logins[program]; login != "" {
 		own["DATABASE_URL"] = login
+	}
+	if program == services.Dispatcher {
+		own["CUPLINE_JANITOR_DATABASE_URL"] = p.logins[janitor]
 	}
 	maps.Copy(own, env)
 	service, err := p.set.Start(services.Spec{

@@ -158,3 +158,35 @@ func TestThePlatformsNameIsNoTenants(t *testing.T) {
 		}
 	}
 }
+
+// Of all who come with one ticket at the same moment, one is let in.
+func TestATicketIsRedeemedOnce(t *testing.T) {
+	t.Parallel()
+	s := identity.New(storetest.Database(t).Pool(t))
+	setUp(t, s)
+	_, key := create(t, s, web())
+	ticket, _, err := s.IssueTicket(t.Context(), identity.Principal{Tenant: "acme", Client: "web", KeyID: key.ID}, []string{"listen"})
+	if err != nil || !identity.IsTicket(ticket) {
+		t.Fatal(ticket, err)
+	}
+	if _, err := identity.NewVerifier(s, identity.VerifierConfig{}).Verify(t.Context(), ticket); !errors.Is(err, identity.ErrUnknown) {
+		t.Errorf("where no sockets are opened: %v", err)
+	}
+	v := identity.NewVerifier(s, identity.VerifierConfig{Tickets: true})
+	var all sync.WaitGroup
+	good := make(chan identity.Principal, 8)
+	for range 8 {
+		all.Go(func() {
+			if who, err := v.Verify(t.Context(), ticket); err == nil {
+				good <- who
+			} else if !errors.Is(err, identity.ErrUnknown) {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	close(good)
+	if who := <-good; len(good) != 0 || who.Client != "web" || len(who.Scopes) != 1 || who.KeyID != key.ID {
+		t.Errorf("let in: %+v and %d more", who, len(good))
+	}
+}

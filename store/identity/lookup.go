@@ -81,6 +81,17 @@ func (s *Store) noteUses(ctx context.Context, uses []use) error {
 	return nil
 }
 
+// good tells whether the key's time has come to an end.
+func (k *secured) good(now time.Time) error {
+	switch {
+	case !k.Revoked.IsZero():
+		return ErrRevoked
+	case !k.Expires.IsZero() && !now.Before(k.Expires):
+		return ErrExpired
+	}
+	return nil
+}
+
 // matches compares in constant time.
 func (k *secured) matches(secret string) bool {
 	digest := hash(secret)

@@ -62,6 +62,15 @@ func (s *Store) PutTenant(ctx context.Context, id, name string) (created bool, e
 	return created, store.Fault("put a tenant", err)
 }
 
+// tenantID finds out whether there is a tenant, or ErrNotFound. It needs no right to its name.
+func (s *Store) tenantID(ctx context.Context, id string) (found string, err error) {
+	err = s.pool.QueryRow(ctx, `select tenant from tenants where tenant = $1`, id).Scan(&found)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", ErrNotFound
+	}
+	return found, store.Fault("find a tenant", err)
+}
+
 // Tenant returns one tenant, or ErrNotFound.
 func (s *Store) Tenant(ctx context.Context, id string) (t Tenant, err error) {
 	err = s.pool.QueryRow(ctx, `select tenant, name, created_at from tenants where tenant = $1`, id).Scan(&t.ID, &t.Name, &t.Created)

@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/cupline/cupline/chassis/jwt"
 	"github.com/cupline/cupline/schema/device"
 	"github.com/cupline/cupline/store/changes"
 	"github.com/cupline/cupline/store/internal/recall"
@@ -44,7 +45,12 @@ type VerifierConfig struct {
 	// so, when a key's time is over, which may come sooner than Principal.Expires said: a rotation shortens it. It is
 	// never called by Verify's caller, and must not block for long. May be nil.
 	OnRevoke func(tenant, client, keyID string)
-	Log      *zap.Logger
+	// Tokens are verified by it, and Claims say who they stand for; nil takes no tokens but keys and tickets.
+	Tokens Tokens
+	Claims ClaimNames
+	// Tickets are redeemed here: where sockets are opened. Elsewhere they are not known.
+	Tickets bool
+	Log     *zap.Logger
 }
 
 func (c VerifierConfig) withDefaults() VerifierConfig {
@@ -75,9 +81,11 @@ type Verifier struct {
 	store *Store
 	cfg   VerifierConfig
 	keys  *recall.Memory[string, *secured]
-	sweep chan struct{} // what was revoked in a gap has to be found
-	stop  context.CancelFunc
-	work  sync.WaitGroup
+	// tenants that tokens name.
+	tenants *recall.Memory[string, struct{}]
+	sweep   chan struct{} // what was revoked in a gap has to be found
+	stop    context.CancelFunc
+	work    sync.WaitGroup
 
 	mu    sync.Mutex // guards the rest
 	uses  map[string]time.Time
@@ -92,6 +100,9 @@ func NewVerifier(store *Store, cfg VerifierConfig) *Verifier {
 		store: store, cfg: cfg, sweep: make(chan struct{}, 1), stop: func() {}, uses: map[string]time.Time{}, since: time.Now(),
 		keys: recall.New(recall.Config[string, *secured]{
 			Load: store.byID, Absent: ErrUnknown, Size: cfg.Keys, Negative: cfg.Negative, LoadTimeout: cfg.LoadTimeout,
+		}),
+		tenants: recall.New(recall.Config[string, struct{}]{
+			Load: store.known, Absent: ErrNotFound, Size: cfg.Keys, Negative: cfg.Negative, LoadTimeout: cfg.LoadTimeout,
 		}),
 	}
 }
@@ -112,8 +123,38 @@ func (v *Verifier) Stop(ctx context.Context) error {
 }
 
 // Verify tells who token stands for: ErrUnknown, ErrRevoked, ErrExpired, or ErrUnavailable
-// when the key is not in memory and the database does not answer.
+// when the key is not in memory and the database does not answer. A ticket is used up by it.
 func (v *Verifier) Verify(ctx context.Context, token string) (Principal, error) {
+	switch {
+	case v.cfg.Tokens != nil && jwt.Looks(token):
+		return v.bearer(ctx, token)
+	case v.cfg.Tickets && IsTicket(token):
+		p, err := v.store.redeem(ctx, token)
+		if err == nil {
+			err = v.Recheck(ctx, p)
+		}
+		return p, err
+	}
+	return v.key(ctx, token)
+}
+
+// Recheck tells whether what Verify has said still holds: ErrRevoked, ErrExpired, ErrUnknown or ErrUnavailable. It needs no token,
+// which may have been good only once.
+func (v *Verifier) Recheck(ctx context.Context, p Principal) error {
+	if strings.HasPrefix(p.KeyID, SubjectPrefix) {
+		if !p.Expires.IsZero() && !v.cfg.Now().Before(p.Expires) {
+			return ErrExpired
+		}
+		return nil
+	}
+	key, err := v.keys.Get(ctx, p.KeyID)
+	if err != nil {
+		return fmt.Errorf("verify a key: %w", err)
+	}
+	return key.good(v.cfg.Now())
+}
+
+func (v *Verifier) key(ctx context.Context, token string) (Principal, error) {
 	keyID, secret, ok := parseToken(token)
 	if !ok {
 		return Principal{}, ErrUnknown
@@ -123,13 +164,11 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Principal, error) 
 		return Principal{}, fmt.Errorf("verify a key: %w", err)
 	}
 	now := v.cfg.Now()
-	switch {
-	case !key.matches(secret):
+	if !key.matches(secret) {
 		return Principal{}, ErrUnknown
-	case !key.Revoked.IsZero():
-		return Principal{}, ErrRevoked
-	case !key.Expires.IsZero() && !now.Before(key.Expires):
-		return Principal{}, ErrExpired
+	}
+	if err := key.good(now); err != nil {
+		return Principal{}, err
 	}
 	v.used(keyID, now)
 	return Principal{Tenant: key.Tenant, Client: key.Client, KeyID: keyID, Scopes: key.Scopes, Reach: key.Reach, Expires: key.Expires}, nil
@@ -162,6 +201,7 @@ func (v *Verifier) Notify(_ context.Context, _, payload string) {
 // Connected marks every key as to be asked for anew, and has what was revoked in the gap found.
 func (v *Verifier) Connected(context.Context) {
 	v.keys.Connected()
+	v.tenants.Connected()
 	v.mu.Lock()
 	v.live = true
 	v.mu.Unlock()
@@ -174,6 +214,7 @@ func (v *Verifier) Connected(context.Context) {
 // Disconnected marks every key as to be asked for anew until Connected.
 func (v *Verifier) Disconnected() {
 	v.keys.Disconnected()
+	v.tenants.Disconnected()
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.live = false
@@ -207,72 +248,4 @@ func (v *Verifier) run(ctx context.Context) {
 			again = time.After(sweepRetry)
 		}
 	}
-}
-
-// findRevoked tells OnRevoke of every key that was revoked while notifications did not come.
-func (v *Verifier) findRevoked(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, v.cfg.LoadTimeout)
-	defer cancel()
-	v.mu.Lock()
-	since := v.since
-	if v.live { // else the gap goes on, and Connected comes again
-		v.since = time.Time{}
-	}
-	v.mu.Unlock()
-	if since.IsZero() || v.cfg.OnRevoke == nil {
-		return nil
-	}
-	keys, err := v.store.revokedFor(ctx, time.Since(since)+gapMargin)
-	if err != nil {
-		v.mu.Lock()
-		defer v.mu.Unlock()
-		v.since = since
-		return err
-	}
-	for _, k := range keys {
-		v.keys.Drop(k.ID)
-		v.cfg.OnRevoke(k.Tenant, k.Client, k.ID)
-	}
-	return nil
-}
-
-// findEnded tells OnRevoke of every key whose time was over since the last look, or a little before.
-func (v *Verifier) findEnded(ctx context.Context) error {
-	if v.cfg.OnRevoke == nil {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, v.cfg.LoadTimeout)
-	defer cancel()
-	keys, err := v.store.endedFor(ctx, 2*v.cfg.FlushEvery+gapMargin)
-	if err != nil {
-		return err
-	}
-	for _, k := range keys {
-		v.cfg.OnRevoke(k.Tenant, k.Client, k.ID)
-	}
-	return nil
-}
-
-// flush writes the uses since the last time; what cannot be written waits for the next.
-func (v *Verifier) flush(ctx context.Context) error {
-	v.mu.Lock()
-	noted := v.uses
-	v.uses = make(map[string]time.Time, len(noted))
-	v.mu.Unlock()
-	uses := make([]use, 0, len(noted))
-	for keyID, at := range noted {
-		uses = append(uses, use{keyID, at})
-	}
-	err := v.store.noteUses(ctx, uses)
-	if err == nil {
-		return nil
-	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	for keyID, at := range noted {
-		if later := v.uses[keyID]; later.Before(at) && len(v.uses) < v.cfg.Keys {
-			v.uses[keyID] = at
-		}
-	}
-	return err
 }

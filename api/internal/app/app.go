@@ -123,7 +123,16 @@ func (a *App) database(ctx context.Context) error {
 	a.registry = registry.New(pool)
 	a.cache = registry.NewCache(a.registry, registry.CacheConfig{LoadTimeout: lookLimit, OnLanes: func() { a.lanes.changed() }})
 	a.keys = identity.New(pool)
-	a.verifier = identity.NewVerifier(a.keys, identity.VerifierConfig{LoadTimeout: lookLimit, Now: a.clock.Now, Log: a.log})
+	verifier := identity.VerifierConfig{LoadTimeout: lookLimit, Now: a.clock.Now, Claims: a.cfg.Tokens.Claims, Log: a.log}
+	if a.cfg.Tokens.JWKS != "" {
+		tokens, err := a.cfg.Tokens.Verifier(a.clock.Now, a.log)
+		if err != nil {
+			return fmt.Errorf("take tokens: %w", err)
+		}
+		a.group.Add("issuer's keys", tokens.Start, tokens.Stop)
+		verifier.Tokens = tokens
+	}
+	a.verifier = identity.NewVerifier(a.keys, verifier)
 	a.arrivals = mailbox.NewArrivals()
 	a.quota = mailbox.NewQuota(pool, a.log)
 	listener := postgres.NewListener(pool, changes.Listener(a.log, a.cache, a.verifier, a.arrivals, a.quota))

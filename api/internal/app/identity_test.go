@@ -5,7 +5,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-jose/go-jose/v4"
+
 	"github.com/cupline/cupline/api/internal/auth"
+	"github.com/cupline/cupline/chassis/jwttest"
 	"github.com/cupline/cupline/schema/device"
 	"github.com/cupline/cupline/store/identity"
 )
@@ -126,5 +129,47 @@ func TestANarrowedKeyReachesItsDevicesOnly(t *testing.T) {
 	w.into(w.do("GET", "/v1/devices?limit=1&after="+listed.Next, "", own...), &listed)
 	if slices.ContainsFunc(listed.Devices, func(d struct{ Device string }) bool { return d.Device != "lamp-2" }) {
 		t.Errorf("then %+v", listed)
+	}
+}
+
+func TestTokensAreTakenByHTTP(t *testing.T) {
+	t.Parallel()
+	issuer := jwttest.New(t)
+	w := newWorld(t, func(_ *world, s *Settings) {
+		s.Tokens = identity.TokenSettings{
+			JWKS: issuer.JWKS(), Issuer: issuer.URL(), Audience: []string{"cupline"},
+			Claims: identity.ClaimNames{Tenant: "https://shop.example/tenant", Client: "azp", Scope: "permissions"},
+		}
+	})
+	claims := func(change func(map[string]any)) map[string]any {
+		c := issuer.Claims("cupline")
+		c["https://shop.example/tenant"], c["azp"] = "acme", "app"
+		c["permissions"] = []string{"commands:send", "devices:read", "replies:read", "something:else"}
+		if change != nil {
+			change(c)
+		}
+		return c
+	}
+	for _, key := range []string{"rsa", "ec", "ed"} {
+		own := bearer(issuer.Sign(t, key, claims(nil)))
+		w.expect(w.do("GET", "/v1/devices/lamp-1", "", own...), 200, "")
+		w.expect(w.post("lamp-1", `{"jsonrpc":"2.0","id":"`+key+`","method":"host.info"}`, own...), 202, "")
+		w.expect(w.do("GET", "/v1/devices/theirs", "", own...), 404, "unknown_device")
+		w.expect(w.do("PUT", "/v1/devices/lamp-9", `{"type":"lamp"}`, own...), 403, "forbidden")
+		w.expect(w.do("POST", "/v1/tickets", "", own...), 201, "")
+	}
+	for name, token := range map[string]string{
+		"no such tenant": issuer.Sign(t, "ec", claims(func(c map[string]any) { c["https://shop.example/tenant"] = "nobody" })),
+		"no client":      issuer.Sign(t, "ec", claims(func(c map[string]any) { delete(c, "azp") })),
+		"another's":      issuer.Sign(t, "ec", claims(func(c map[string]any) { c["aud"] = "else" })),
+		"HMAC":           jwttest.Sign(t, jose.HS256, []byte("secret-secret-secret-secret-1234"), "rsa", claims(nil)),
+	} {
+		if a := w.do("GET", "/v1/devices", "", bearer(token)...); a.status != 401 || !strings.Contains(a.body, "the token is not valid here") {
+			t.Errorf("%s: %v", name, a)
+		}
+	}
+	old := issuer.Sign(t, "ec", claims(func(c map[string]any) { c["exp"] = 1_000_000_000 }))
+	if a := w.do("GET", "/v1/devices", "", bearer(old)...); a.status != 401 || !strings.Contains(a.body, "expired") {
+		t.Errorf("expired: %v", a)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/cupline/cupline/chassis/settings"
 	"github.com/cupline/cupline/chassis/telemetry"
 	"github.com/cupline/cupline/chassis/tracing"
+	"github.com/cupline/cupline/store/identity"
 )
 
 // Settings of an api process, as the environment gives them.
@@ -40,6 +41,8 @@ type Settings struct {
 	Drain     time.Duration `env:"CUPLINE_DRAIN" default:"20s" doc:"how long requests under way may go on at SIGTERM; 0s to 5m"`
 
 	Figures time.Duration `env:"CUPLINE_FIGURES_EVERY" default:"15s" doc:"pause between two looks at figures that only the broker or the database can tell; 1s to 10m"`
+
+	Tokens identity.TokenSettings
 
 	Log   telemetry.LogConfig
 	Trace tracing.Settings

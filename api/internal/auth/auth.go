@@ -6,8 +6,10 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/cupline/cupline/api/internal/problem"
+	"github.com/cupline/cupline/chassis/jwt"
 	"github.com/cupline/cupline/schema/device"
 	"github.com/cupline/cupline/store/identity"
 )
@@ -49,9 +51,19 @@ type Principal struct {
 	Tenant string
 	Client string
 	KeyID  string
+	// Expires zero means never.
+	Expires time.Time
 	// Reach is which of the tenant's devices it may see and command.
 	Reach  device.Reach
 	scopes []string // shared: must not be changed
+}
+
+// Actor is who it is in the audit trail: a key, or the subject of a token.
+func (p Principal) Actor() string {
+	if subject, is := strings.CutPrefix(p.KeyID, identity.SubjectPrefix); is {
+		return "token of " + subject
+	}
+	return "key " + p.KeyID
 }
 
 // Has reports whether the key carries a scope.
@@ -62,8 +74,8 @@ type Verifier interface {
 	Verify(ctx context.Context, token string) (identity.Principal, error)
 }
 
-// maxToken is far past what any token of ours has, in bytes.
-const maxToken = 1024
+// maxToken is the longest token that is looked at, in bytes.
+const maxToken = jwt.MaxToken
 
 // Authenticate reads an Authorization header (RFC 6750, 2.1). Its error is a
 // *problem.Problem that tells no more than the caller's own token is worth.
@@ -79,11 +91,13 @@ func Authenticate(ctx context.Context, v Verifier, header string) (Principal, er
 	found, err := v.Verify(ctx, token)
 	switch {
 	case err == nil:
-		return Principal{Tenant: found.Tenant, Client: found.Client, KeyID: found.KeyID, Reach: found.Reach, scopes: found.Scopes}, nil
+		return Principal{Tenant: found.Tenant, Client: found.Client, KeyID: found.KeyID, Reach: found.Reach, Expires: found.Expires, scopes: found.Scopes}, nil
 	case errors.Is(err, identity.ErrRevoked):
 		return Principal{}, problem.New(problem.Unauthorized, "the key was revoked")
 	case errors.Is(err, identity.ErrExpired):
-		return Principal{}, problem.New(problem.Unauthorized, "the key has expired")
+		return Principal{}, problem.New(problem.Unauthorized, "the key or token has expired")
+	case errors.Is(err, identity.ErrToken):
+		return Principal{}, problem.New(problem.Unauthorized, "the token is not valid here").Because(err)
 	case errors.Is(err, identity.ErrUnknown):
 		return Principal{}, problem.New(problem.Unauthorized, "the key is not known")
 	case errors.Is(err, identity.ErrUnavailable):

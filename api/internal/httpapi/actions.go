@@ -58,7 +58,7 @@ func actorOf(who auth.Principal, said string) (string, error) {
 	if len(said) > maxActor {
 		return "", problem.New(problem.InvalidRequest, "at most %d bytes", maxActor).At("actor")
 	}
-	actor := "key " + who.KeyID
+	actor := who.Actor()
 	if said != "" {
 		actor = said + " (" + actor + ")"
 	}

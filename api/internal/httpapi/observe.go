@@ -207,7 +207,7 @@ func (s *Server) record(c echo.Context, who auth.Principal, e audit.Entry) {
 
 // recordFor is record for what was done to a tenant that need not be the actor's own.
 func (s *Server) recordFor(c echo.Context, who auth.Principal, tenant string, e audit.Entry) {
-	e.Tenant, e.Stage, e.Actor = tenant, audit.StageOperator, "key "+who.KeyID
+	e.Tenant, e.Stage, e.Actor = tenant, audit.StageOperator, who.Actor()
 	if tenant != who.Tenant {
 		e.Actor += " of tenant " + who.Tenant
 	}

@@ -58,6 +58,7 @@ func routes() []route {
 		{http.MethodGet, "/v1/keys/:key", auth.TenantsAdmin, stored((*Server).getKey)},
 		{http.MethodPost, "/v1/keys/:key/rotate", auth.TenantsAdmin, stored((*Server).rotateKey)},
 		{http.MethodDelete, "/v1/keys/:key", auth.TenantsAdmin, stored((*Server).revokeKey)},
+		{http.MethodPost, "/v1/tickets", auth.RepliesRead, stored((*Server).issueTicket)},
 		{http.MethodGet, "/v1/tenants", auth.TenantsAdmin, stored((*Server).listTenants)},
 		{http.MethodGet, "/v1/tenants/:tenant", auth.TenantsAdmin, stored((*Server).getTenant)},
 		{http.MethodPut, "/v1/tenants/:tenant", auth.TenantsAdmin, stored((*Server).putTenant)},

@@ -108,6 +108,12 @@ func (p *Problem) At(field string) *Problem {
 	return p
 }
 
+// Because gives a cause to what is told; it is logged alone.
+func (p *Problem) Because(cause error) *Problem {
+	p.Cause = cause
+	return p
+}
+
 // Error is for logs: the word, what is told, and the cause.
 func (p *Problem) Error() string {
 	text := string(p.Code)

@@ -188,7 +188,7 @@ func (s *stage) migrate(ctx context.Context) error {
 // admitServices gives each service a user of its own. A database that is not ours has no users made in it.
 func (s *stage) admitServices(ctx context.Context) (err error) {
 	if s.database == nil {
-		s.logins = migrations.Services{API: s.access.Database, Dispatcher: s.access.Database, Pusher: s.access.Database}
+		s.logins = migrations.Services{API: s.access.Database, Dispatcher: s.access.Database, Pusher: s.access.Database, Janitor: s.access.Database}
 		s.progress.line("all services log in to %s as its own user", externalDatabase)
 		return nil
 	}

@@ -65,7 +65,7 @@ func New(ctx context.Context, cfg Settings, log *zap.Logger, level zap.AtomicLev
 	a.group.Add("internal port", a.server.Start, a.server.Stop)
 	a.group.Add("traces", nil, a.tracer.Stop)
 	// Each part registers its teardown behind those that it needs.
-	for _, build := range []func(context.Context) error{a.database, a.broker, a.record, a.work} {
+	for _, build := range []func(context.Context) error{a.database, a.broker, a.record, a.work, a.clean} {
 		if err := build(ctx); err != nil {
 			a.close()
 			return nil, err

@@ -41,7 +41,6 @@ const (
 	closeLimit    = 2 * time.Second
 	queueBytes    = 1 << 20
 	pruneEvery    = time.Minute
-	pruneRows     = 1000
 	settleWait    = 2 * time.Second
 	writerFinish  = 5 * time.Second
 )
@@ -77,10 +76,19 @@ func (a *App) database(ctx context.Context) error {
 		return err
 	}
 	a.metrics.limit.Set(float64(a.cfg.Connections))
-	a.keys = identity.NewVerifier(identity.New(a.pool), identity.VerifierConfig{
-		Now: a.clock.Now, Log: a.log, LoadTimeout: lookupLimit,
+	verifier := identity.VerifierConfig{
+		Now: a.clock.Now, Log: a.log, LoadTimeout: lookupLimit, Claims: a.cfg.Tokens.Claims, Tickets: true,
 		OnRevoke: func(tenant, client, keyID string) { a.hub.Revoked(tenant, client, keyID) },
-	})
+	}
+	if a.cfg.Tokens.JWKS != "" {
+		tokens, err := a.cfg.Tokens.Verifier(a.clock.Now, a.log)
+		if err != nil {
+			return fmt.Errorf("take tokens: %w", err)
+		}
+		a.group.Add("issuer's keys", tokens.Start, tokens.Stop)
+		verifier.Tokens = tokens
+	}
+	a.keys = identity.NewVerifier(identity.New(a.pool), verifier)
 	listener := postgres.NewListener(a.pool, changes.Listener(a.log, a.keys))
 	a.ledger, err = ledger.NewWriter(a.ledgerPool, ledger.Config{}, ledger.NewMetrics(a.registry))
 	if err != nil {
@@ -158,13 +166,8 @@ func (a *App) mailbox(context.Context) error {
 		DrainLimit: writerFinish, Store: a.outcomes, Lot: mailbox.Parker{Letters: park(deadletter.New(a.pool))},
 		Publisher: a.publisher, Fate: a.metrics.fate, Tracer: a.tracer, Log: a.log,
 	})
-	retention := mailbox.NewRetention(mailbox.RetentionConfig{
-		Every: pruneEvery, Limit: pruneRows, Acked: a.cfg.AckedRetention, Waiting: a.cfg.MailboxRetention,
-		Store: a.outcomes, Now: a.clock.Now, Expired: func(n int64) { a.metrics.expired.Add(float64(n)) }, Log: a.log,
-	})
 	a.group.Add("mailbox's link", a.mailboxLink.Start, a.mailboxLink.Stop)
 	a.group.Add("mailbox writer", writer.Start, writer.Stop)
-	a.group.Add("retention", retention.Start, retention.Stop)
 	return nil
 }
 

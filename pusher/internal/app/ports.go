@@ -25,16 +25,27 @@ type verifier struct{ keys *identity.Verifier }
 func (v verifier) Verify(ctx context.Context, token string) (session.Principal, error) {
 	p, err := v.keys.Verify(ctx, token)
 	switch {
-	case errors.Is(err, identity.ErrRevoked):
-		return session.Principal{}, session.ErrRevoked
-	case errors.Is(err, identity.ErrUnknown), errors.Is(err, identity.ErrExpired):
-		return session.Principal{}, fmt.Errorf("%w: %w", session.ErrBadToken, err)
 	case err != nil:
-		return session.Principal{}, err
+		return session.Principal{}, refused(err)
 	case !slices.Contains(p.Scopes, scope):
 		return session.Principal{}, session.ErrForbidden
 	}
 	return session.Principal{Tenant: p.Tenant, Client: p.Client, KeyID: p.KeyID, Expires: p.Expires}, nil
+}
+
+func (v verifier) Recheck(ctx context.Context, p session.Principal) error {
+	return refused(v.keys.Recheck(ctx, identity.Principal{KeyID: p.KeyID, Expires: p.Expires}))
+}
+
+// refused says why somebody is not let in, in the session's words.
+func refused(err error) error {
+	switch {
+	case errors.Is(err, identity.ErrRevoked):
+		return session.ErrRevoked
+	case errors.Is(err, identity.ErrUnknown), errors.Is(err, identity.ErrExpired):
+		return fmt.Errorf("%w: %w", session.ErrBadToken, err)
+	}
+	return err
 }
 
 // counts is session.Mailbox on the store.

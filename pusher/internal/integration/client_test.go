@@ -59,7 +59,12 @@ func (p *pusher) dial(t testing.TB, header http.Header, subprotocols ...string) 
 		subprotocols = []string{push.Subprotocol}
 	}
 	dialer := websocket.Dialer{Subprotocols: subprotocols, HandshakeTimeout: patience}
-	ws, response, err := dialer.DialContext(t.Context(), "ws://"+p.Addr()+"/v1/connect", header)
+	return p.dialURL(t, dialer, "/v1/connect", header)
+}
+
+func (p *pusher) dialURL(t testing.TB, dialer websocket.Dialer, path string, header http.Header) *client {
+	t.Helper()
+	ws, response, err := dialer.DialContext(t.Context(), "ws://"+p.Addr()+path, header)
 	if err != nil {
 		t.Fatalf("dial: %v (%v)", err, response)
 	}

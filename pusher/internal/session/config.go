@@ -29,7 +29,10 @@ var (
 
 // Verifier tells who a token stands for.
 type Verifier interface {
+	// Verify may use a token up.
 	Verify(ctx context.Context, token string) (Principal, error)
+	// Recheck tells whether what Verify said holds still.
+	Recheck(ctx context.Context, who Principal) error
 }
 
 // What Hub.Join answers, asked with errors.Is.

@@ -123,6 +123,13 @@ func (w *world) pass(d time.Duration) {
 	}
 }
 
+func (w *world) Recheck(_ context.Context, who Principal) error {
+	if who.KeyID == "revoked meanwhile" {
+		return ErrRevoked
+	}
+	return nil
+}
+
 func (w *world) Verify(_ context.Context, token string) (Principal, error) {
 	switch token {
 	case "revoked":

@@ -78,7 +78,7 @@ func (s *Session) hello(ctx context.Context, f push.ClientFrame) {
 	}
 	if err = s.join(ctx, f.Session); err == nil {
 		// From Join on the hub is told of a revocation; one that came just before is found here.
-		_, err = s.verify(ctx, token)
+		err = s.recheck(ctx, who)
 	}
 	if err != nil {
 		s.End(s.refusal(err))
@@ -99,6 +99,12 @@ func (s *Session) verify(ctx context.Context, token string) (Principal, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Limits.Lookup)
 	defer cancel()
 	return s.cfg.Verifier.Verify(ctx, token)
+}
+
+func (s *Session) recheck(ctx context.Context, who Principal) error {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Limits.Lookup)
+	defer cancel()
+	return s.cfg.Verifier.Recheck(ctx, who)
 }
 
 func (s *Session) join(ctx context.Context, old string) error {

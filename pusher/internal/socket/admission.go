@@ -6,16 +6,19 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/cupline/cupline/store/identity"
 )
 
 // tokenPrefix leads a token in the list of subprotocols, for browsers, which cannot set
 // headers.
 const tokenPrefix = "cupline.token."
 
-// credentials finds the token: in the Authorization header, or among the subprotocols. It
-// is never looked for in the URL, which ends up in logs. It is a copy: a part of a header
+// credentials finds the token: in the Authorization header, or among the subprotocols. In the URL, which
+// ends up in logs, only a ticket is looked for, which is good once and for seconds. It is a copy: a part of a header
 // would keep all headers in memory.
-func credentials(header http.Header, subprotocols []string) string {
+func credentials(r *http.Request, subprotocols []string) string {
+	header := r.Header
 	scheme, token, _ := strings.Cut(header.Get("Authorization"), " ")
 	if strings.EqualFold(scheme, "Bearer") && token != "" {
 		return strings.Clone(strings.TrimSpace(token))
@@ -24,6 +27,9 @@ func credentials(header http.Header, subprotocols []string) string {
 		if token, found := strings.CutPrefix(offered, tokenPrefix); found {
 			return strings.Clone(token)
 		}
+	}
+	if ticket := r.URL.Query().Get("ticket"); identity.IsTicket(ticket) {
+		return strings.Clone(ticket)
 	}
 	return ""
 }

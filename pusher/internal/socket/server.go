@@ -184,7 +184,7 @@ func (s *Server) connect(ctx context.Context, w http.ResponseWriter, r *http.Req
 		refuse(w, r, http.StatusBadRequest, errors.New("none of the subprotocols offered is "+push.Subprotocol))
 		return
 	}
-	token := credentials(r.Header, offered)
+	token := credentials(r, offered)
 	ws, err := s.upgrader.Upgrade(w, r, nil)
 	if err != nil {
 		s.cfg.Log.Debug("not upgraded", zap.Error(err))

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -32,6 +33,8 @@ func (h *hub) Verify(_ context.Context, token string) (session.Principal, error)
 	}
 	return session.Principal{Tenant: "t", Client: "c"}, nil
 }
+
+func (h *hub) Recheck(context.Context, session.Principal) error { return nil }
 
 func (h *hub) Join(_ context.Context, s *session.Session, _ string) error {
 	h.joined <- s
@@ -281,19 +284,25 @@ func TestSlowLoris(t *testing.T) {
 
 func TestCredentials(t *testing.T) {
 	t.Parallel()
+	secret := strings.Repeat("a", 43)
+	ticket, key := "cut_"+secret, "cup_"+strings.Repeat("a", 16)+"_"+secret
 	for name, c := range map[string]struct {
 		header    http.Header
 		protocols []string
 		want      string
+		query     string
 	}{
-		"header":             {http.Header{"Authorization": {"Bearer abc"}}, nil, "abc"},
-		"scheme's case":      {http.Header{"Authorization": {"bearer abc"}}, nil, "abc"},
-		"another scheme":     {http.Header{"Authorization": {"Basic abc"}}, nil, ""},
-		"subprotocol":        {nil, []string{push.Subprotocol, "cupline.token.a.b"}, "a.b"},
-		"header comes first": {http.Header{"Authorization": {"Bearer abc"}}, []string{"cupline.token.x"}, "abc"},
-		"none":               {nil, []string{push.Subprotocol}, ""},
+		"header":             {http.Header{"Authorization": {"Bearer abc"}}, nil, "abc", "ticket=" + ticket},
+		"scheme's case":      {http.Header{"Authorization": {"bearer abc"}}, nil, "abc", ""},
+		"another scheme":     {http.Header{"Authorization": {"Basic abc"}}, nil, "", ""},
+		"subprotocol":        {nil, []string{push.Subprotocol, "cupline.token.a.b"}, "a.b", ""},
+		"header comes first": {http.Header{"Authorization": {"Bearer abc"}}, []string{"cupline.token.x"}, "abc", ""},
+		"none":               {nil, []string{push.Subprotocol}, "", ""},
+		"ticket":             {nil, nil, ticket, "ticket=" + ticket},
+		"a key in the URL":   {nil, nil, "", "ticket=" + key + "&token=" + key + "&access_token=" + key},
+		"a token in the URL": {nil, nil, "", "ticket=eyJ.e30.x&token=eyJ.e30.x"},
 	} {
-		if got := credentials(c.header, c.protocols); got != c.want {
+		if got := credentials(&http.Request{Header: c.header, URL: &url.URL{RawQuery: c.query}}, c.protocols); got != c.want {
 			t.Errorf("%s: got %q, want %q", name, got, c.want)
 		}
 	}
