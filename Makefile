@@ -33,8 +33,8 @@ screenshots: ## pictures of the console's pages and the dashboard, into docs/scr
 test-short: ## the tests that need nothing running
 	go test -short work
 
-test-install: ## image, compose file, chart, rules and dashboards; builds Helm once, into .bin/
-	GOWORK=off go -C install test -count 1 -timeout 20m ./...
+test-install: ## image, compose file, chart, rules and dashboards; builds Helm 3 and 4 once, into .bin/
+	GOWORK=off go -C install test -count 1 -timeout 30m ./...
 
 check: fmt vet modules lint ## the quick gates: format, vet, each module alone, lint
 
@@ -58,6 +58,7 @@ tidy: ## bring the modules' requirements in step with each other
 
 lint: $(BIN)/golangci-lint
 	$(BIN)/golangci-lint run $$(go list -f '{{.Dir}}/...' -m)
+	cd install && GOWORK=off $(BIN)/golangci-lint run ./...
 
 bench: ## throughput and latency through all parts, beside a bare pipeline
 	go run ./bench/cmd/bench

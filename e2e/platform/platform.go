@@ -172,8 +172,21 @@ func (p *Platform) Run(ctx context.Context, name, program string, env map[string
 	return service, service.WaitReady(ctx)
 }
 
+// RunFrom is Run with a program of another folder, say of another release.
+func (p *Platform) RunFrom(ctx context.Context, programs, name, program string, env map[string]string) (*services.Service, error) {
+	service, err := p.launch(programs, name, program, env)
+	if err != nil {
+		return nil, err
+	}
+	return service, service.WaitReady(ctx)
+}
+
 // Launch is Run without the wait.
 func (p *Platform) Launch(name, program string, env map[string]string) (*services.Service, error) {
+	return p.launch("", name, program, env)
+}
+
+func (p *Platform) launch(programs, name, program string, env map[string]string) (*services.Service, error) {
 	p.mu.Lock()
 	remembered := p.ports[name]
 	p.mu.Unlock()
@@ -186,7 +199,7 @@ func (p *Platform) Launch(name, program string, env map[string]string) (*service
 	}
 	maps.Copy(own, env)
 	service, err := p.set.Start(services.Spec{
-		Name: name, Program: program, Env: own, Public: remembered[0], Internal: remembered[1],
+		Name: name, Program: program, Programs: programs, Env: own, Public: remembered[0], Internal: remembered[1],
 	})
 	if err != nil {
 		return nil, err

@@ -141,6 +141,12 @@ spec:
           value: {{ printf "%ds" (int .config.drainSeconds) | quote }}
         - name: CUPLINE_LOG_LEVEL
           value: {{ $root.Values.logLevel | quote }}
+        {{- with $root.Values.tracing.endpoint }}
+        - name: OTEL_EXPORTER_OTLP_ENDPOINT
+          value: {{ . | quote }}
+        - name: OTEL_TRACES_SAMPLER_ARG
+          value: {{ $root.Values.tracing.ratio | quote }}
+        {{- end }}
         # The collector learns the container's limit, so that it works harder before the kernel kills.
         - name: GOMEMLIMIT
           valueFrom:

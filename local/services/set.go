@@ -1,6 +1,7 @@
 package services
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -32,10 +33,11 @@ type Set struct {
 type Spec struct {
 	// Name is unique in the set, and that of its log.
 	Name string
-	// Program is the file below Set.Programs.
-	Program string
-	Args    []string
-	Env     map[string]string
+	// Program is the file below Set.Programs, or below Programs where that is not empty.
+	Program  string
+	Programs string
+	Args     []string
+	Env      map[string]string
 	// Public and Internal are remembered ports; 0 takes a free one. A program that listens
 	// on none, such as the agent, has NoPorts.
 	Public, Internal int
@@ -76,7 +78,7 @@ func (s Set) Start(spec Spec) (*Service, error) {
 		}
 	}
 	started, err := process.Start(process.Spec{
-		Name: spec.Name, Path: filepath.Join(s.Programs, spec.Program), Args: spec.Args,
+		Name: spec.Name, Path: filepath.Join(cmp.Or(spec.Programs, s.Programs), spec.Program), Args: spec.Args,
 		Env: assignments(env), Dir: s.Folder, Log: service.Log,
 		PidFile: s.pidFile(spec.Name), Account: process.Self(),
 	})
