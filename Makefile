@@ -5,7 +5,7 @@ BIN     := $(CURDIR)/.bin
 export GOFLAGS += -buildvcs=false
 
 .DEFAULT_GOAL := help
-.PHONY: help up reset test test-short test-install browser faults check fmt vet lint tidy modules bench bench-desk tools
+.PHONY: help up reset test test-short test-install browser screenshots faults check fmt vet lint tidy modules bench bench-desk bench-console tools
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -20,11 +20,15 @@ reset: ## forget what make up keeps in .run/
 
 test: ## every test, race detector on, with a private broker and database
 	@go build -o $(TESTBED) ./local/cmd/testbed
-	@$(TESTBED) --install gcc,curl,wsdump,node,npm -- go test -count 1 -race -timeout 14m work
+	@$(TESTBED) --install gcc,curl,wsdump,node,npm,mosquitto_pub,prometheus -- go test -count 1 -race -timeout 14m work
 
-browser: ## the JavaScript client and its example in headless Chromium
+browser: ## the console, the JavaScript client and its example in headless Chromium
 	@go build -o $(TESTBED) ./local/cmd/testbed
-	@$(TESTBED) --install gcc,node,npm,chromium -- env CUPLINE_TEST_BROWSER=1 go test -count 1 -v -timeout 10m ./e2e/js
+	@$(TESTBED) --install gcc,node,npm,chromium -- env CUPLINE_TEST_BROWSER=InChromium go test -count 1 -v -timeout 10m ./e2e/js
+
+screenshots: ## pictures of the console's pages and the dashboard, into docs/screenshots/
+	@go build -o $(TESTBED) ./local/cmd/testbed
+	@$(TESTBED) --install gcc,node,npm,chromium -- env CUPLINE_TEST_BROWSER=Screenshots go test -count 1 -v -timeout 10m ./e2e/js
 
 test-short: ## the tests that need nothing running
 	go test -short work
@@ -60,6 +64,9 @@ bench: ## throughput and latency through all parts, beside a bare pipeline
 
 bench-desk: ## how long a million dead letters take to answer: every field, pair, order and group
 	go run ./bench/cmd/desk
+
+bench-console: ## how soon each page of the console is painted in Chromium, with a million dead letters
+	go run ./bench/cmd/console
 
 faults: ## the fault suite: DURATION=10m of faults under load, from SEED= (random unless told); NODES=3 for a cluster, FAULT=kill,cut@database for some alone
 	go run ./e2e/cmd/faults -duration $(or $(DURATION),5m) $(if $(SEED),-seed $(SEED)) $(if $(NODES),-nodes $(NODES)) $(if $(FAULT),-fault $(FAULT))

@@ -127,7 +127,7 @@ func scramVerifier(password string) (string, error) {
 }
 
 // Services are the URLs that the services of one installation log in with.
-type Services struct{ API, Dispatcher, Pusher string }
+type Services struct{ API, Dispatcher, Pusher, Janitor string }
 
 // AdmitServices makes a user for each program of an installation, with a new password each time, and returns their URLs:
 // for one that runs on this machine and keeps no passwords. The dispatcher's has the recorder's role, too.
@@ -140,6 +140,7 @@ func AdmitServices(ctx context.Context, databaseURL string) (Services, error) {
 		{Name: "api", Roles: []Role{API}},
 		{Name: "dispatcher", Roles: []Role{Dispatcher, Recorder}},
 		{Name: "pusher", Roles: []Role{Pusher}},
+		{Name: "janitor", Roles: []Role{Janitor}},
 	}
 	urls := make([]string, len(logins))
 	for i := range logins {
@@ -151,5 +152,5 @@ func AdmitServices(ctx context.Context, databaseURL string) (Services, error) {
 	if err := Admit(ctx, databaseURL, logins...); err != nil {
 		return Services{}, err
 	}
-	return Services{API: urls[0], Dispatcher: urls[1], Pusher: urls[2]}, nil
+	return Services{API: urls[0], Dispatcher: urls[1], Pusher: urls[2], Janitor: urls[3]}, nil
 }

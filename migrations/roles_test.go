@@ -29,6 +29,7 @@ func filled(t *testing.T) *postgrestest.Database {
 			`insert into tickets (tenant, hash, client, key_id, scopes, good_until) values ($1, sha256($1::text::bytea), 'web', 'k', '{}', now())`,
 			`insert into device_types (tenant, type, lane, driver, methods, all_idempotent) values ($1, 'lamp', 'default', 'mqtt', '{}', false)`,
 			`insert into devices (tenant, device, type) values ($1, 'lamp-1', 'lamp')`,
+			`insert into device_credentials (tenant, device, credential, hash) values ($1, 'lamp-1', 'x', sha256('x'))`,
 			`insert into ledger (tenant, client, id, redrive, command_id, digest, device, device_type, method, lane, timeout_ms,
 				idempotent, one_way, accepted_at, deadline_at) values ($1, 'web', 's:1', 0, gen_random_uuid(), '', 'lamp-1', 'lamp', 'm', 'default',
 				1, false, false, now(), now())`,
@@ -39,6 +40,8 @@ func filled(t *testing.T) *postgrestest.Database {
 			`insert into dead_letter_counts select tenant, 1, minute, group_id, executed, lane, state, n from dead_letter_changes where tenant = $1`,
 			`insert into desk_jobs (tenant, job_id, kind, state, filter, include_maybe, rate, total, actor, reason)
 				values ($1, '00000000-0000-0000-0000-000000000001', 'redrive', 'running', '{}', false, 1, 1, '', '')`,
+			`insert into retention (tenant) values ($1)`,
+			`insert into erasures (tenant, erasure_id, client, state, actor, reason) values ($1, gen_random_uuid(), '', 'running', '', '')`,
 			`insert into desk_job_items (tenant, job_id, position, letter_id) values ($1, '00000000-0000-0000-0000-000000000001', 1, gen_random_uuid())`,
 			`insert into desk_marks (tenant, subject, is_group, changed_by) values ($1, gen_random_uuid(), false, '')`,
 			`insert into desk_notes (tenant, subject, note_id, actor, note) values ($1, gen_random_uuid(), gen_random_uuid(), '', '')`,

@@ -44,6 +44,7 @@ type ServerConfig struct {
 type Server struct {
 	cfg    ServerConfig
 	server *http.Server
+	mux    *http.ServeMux
 	done   chan struct{} // closed when serving has ended
 
 	mu       sync.Mutex // guards the rest
@@ -67,6 +68,7 @@ func NewServer(cfg ServerConfig) *Server {
 	}
 	s := &Server{cfg: cfg, done: make(chan struct{})}
 	mux := http.NewServeMux()
+	s.mux = mux
 	mux.HandleFunc("GET /healthz", s.health)
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(cfg.Registry, promhttp.HandlerOpts{
@@ -94,6 +96,9 @@ func (s *Server) Check(name string, ask func(ctx context.Context) error) {
 	defer s.mu.Unlock()
 	s.checks = append(s.checks, check{name, ask})
 }
+
+// Handle adds what else is served on the internal port, by a pattern of http.ServeMux; before Start.
+func (s *Server) Handle(pattern string, handler http.Handler) { s.mux.Handle(pattern, handler) }
 
 // SetDraining makes /readyz say from now on that the process is going: the first thing at
 // SIGTERM, so that nothing new is sent here.

@@ -16,8 +16,12 @@ type Config struct {
 	// PushURL is the pusher's address: ws://, wss://, http:// or https://. The path
 	// /v1/connect is added where it has none. Required for Listen.
 	PushURL string
-	// Key is the API key. Required.
+	// Key is the API key. Either it or Token is required.
 	Key string
+	// Token fetches what to ask with, for tokens that end: before each connection of a Listener unless the last one says
+	// that it is still good, before that one ends (the new one is handed over without a reconnect), and once more where a
+	// command was refused for it.
+	Token TokenSource
 	// HTTP makes the requests; nil is a client of its own. Its Timeout should be 0: Timeout
 	// below does that job, and a long poll takes longer.
 	HTTP *http.Client
@@ -31,14 +35,14 @@ const defaultTimeout = 10 * time.Second
 type Client struct {
 	api     *url.URL
 	push    *url.URL
-	key     string
+	tokens  *tokens
 	http    *http.Client
 	timeout time.Duration
 }
 
 // New checks the settings and reports every problem at once. It connects to nothing.
 func New(cfg Config) (*Client, error) {
-	c := &Client{key: cfg.Key, http: cfg.HTTP, timeout: cfg.Timeout}
+	c := &Client{tokens: &tokens{source: cfg.Token, current: Token{Value: cfg.Key}}, http: cfg.HTTP, timeout: cfg.Timeout}
 	var problems []error
 	var err error
 	if c.api, err = parseURL("URL", cfg.URL, "http", "https"); err != nil {
@@ -50,8 +54,11 @@ func New(cfg Config) (*Client, error) {
 	if c.api == nil && c.push == nil && len(problems) == 0 {
 		problems = append(problems, errors.New("neither URL nor PushURL is there"))
 	}
-	if cfg.Key == "" || strings.ContainsAny(cfg.Key, " \r\n") {
-		problems = append(problems, errors.New("no Key, or one with spaces in it"))
+	if (cfg.Key == "") == (cfg.Token == nil) {
+		problems = append(problems, errors.New("neither Key nor Token, or both"))
+	}
+	if cfg.Key != "" && !sound(cfg.Key) {
+		problems = append(problems, errors.New("a Key with spaces in it"))
 	}
 	if cfg.Timeout < 0 {
 		problems = append(problems, errors.New("a negative Timeout"))

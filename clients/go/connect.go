@@ -51,10 +51,14 @@ func (l *Listener) dial(ctx context.Context) (*websocket.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialLimit)
 	defer cancel()
 	address := connectURL(*l.client.push)
+	token, err := l.client.tokens.forConnection(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w: %w", address, ErrUnreachable, err)
+	}
 	dialer := websocket.Dialer{
 		Proxy: http.ProxyFromEnvironment, TLSClientConfig: l.cfg.TLS, Subprotocols: []string{push.Subprotocol},
 	}
-	socket, answer, err := dialer.DialContext(ctx, address, http.Header{"Authorization": {"Bearer " + l.client.key}})
+	socket, answer, err := dialer.DialContext(ctx, address, http.Header{"Authorization": {"Bearer " + token}})
 	if err != nil {
 		if answer != nil {
 			defer closeBody(answer) // the library has read its first kilobyte already

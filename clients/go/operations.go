@@ -43,6 +43,7 @@ type Letter struct {
 	ChangedAt     time.Time `json:"changed_at,omitzero"`
 	ChangedBy     string    `json:"changed_by,omitempty"`
 	ChangedWhy    string    `json:"changed_why,omitempty"`
+	Mark
 }
 
 // WholeLetter is one with all that is kept of it.
@@ -61,7 +62,10 @@ type WholeLetter struct {
 	Told        json.RawMessage `json:"told"`
 	DeliveredAt *time.Time      `json:"delivered_at"`
 	Events      []Event         `json:"events"`
-	Related     []Letter        `json:"related"`
+	// GroupMark is its group's; Notes are its own and its group's.
+	GroupMark Mark     `json:"group_mark"`
+	Notes     []Note   `json:"notes"`
+	Related   []Letter `json:"related"`
 }
 
 // Event is one moment of a command's life.
@@ -87,6 +91,7 @@ type LetterGroup struct {
 	LastAt     time.Time `json:"last_at"`
 	// PerMinute over the last five minutes.
 	PerMinute float64 `json:"per_minute"`
+	Mark
 }
 
 // History is all that is known of one command.

@@ -28,8 +28,26 @@ type request struct {
 
 func (r request) reads() bool { return r.method == http.MethodGet }
 
-// do sends the request once and decodes a 2xx answer into the value, which may be nil.
+// do sends the request once, or once more with another token where it was refused for the first, and decodes a 2xx answer
+// into the value, which may be nil.
 func (c *Client) do(ctx context.Context, r request, into any) error {
+	token, err := c.tokens.get(ctx)
+	if err != nil {
+		return fmt.Errorf("%s %s: %w: %w", r.method, r.path, ErrRefused, err)
+	}
+	err = c.attempt(ctx, r, token, into)
+	var problem *Problem
+	if !c.tokens.renewable() || !errors.As(err, &problem) || problem.Status != http.StatusUnauthorized {
+		return err
+	}
+	other, fetchErr := c.tokens.fetch(ctx)
+	if fetchErr != nil || other == token {
+		return err
+	}
+	return c.attempt(ctx, r, other, into)
+}
+
+func (c *Client) attempt(ctx context.Context, r request, token string, into any) error {
 	what := r.method + " " + r.path
 	if c.api == nil {
 		return fmt.Errorf("%s: %w: the client has no URL of the API", what, ErrRefused)
@@ -40,7 +58,7 @@ func (c *Client) do(ctx context.Context, r request, into any) error {
 	// Past its header a request may have been read; without it, it cannot.
 	var sent atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }})
-	hr, err := c.newRequest(ctx, r)
+	hr, err := c.newRequest(ctx, r, token)
 	if err != nil {
 		return fmt.Errorf("%s: %w: %w", what, ErrRefused, err)
 	}
@@ -65,7 +83,7 @@ func (c *Client) do(ctx context.Context, r request, into any) error {
 	return nil
 }
 
-func (c *Client) newRequest(ctx context.Context, r request) (*http.Request, error) {
+func (c *Client) newRequest(ctx context.Context, r request, token string) (*http.Request, error) {
 	u := c.api.JoinPath(r.path)
 	if len(r.query) > 0 {
 		q := u.Query()
@@ -82,7 +100,7 @@ func (c *Client) newRequest(ctx context.Context, r request) (*http.Request, erro
 	if err != nil {
 		return nil, err
 	}
-	hr.Header.Set("Authorization", "Bearer "+c.key)
+	hr.Header.Set("Authorization", "Bearer "+token)
 	hr.Header.Set("Accept", "application/json, application/problem+json")
 	if r.body != nil {
 		hr.Header.Set("Content-Type", "application/json")

@@ -21,6 +21,8 @@ const (
 	// the window is used up. With none waiting they are acked at once.
 	ackEvery = 200 * time.Millisecond
 	ackPart  = 4
+	// minRenewal is the shortest wait between fetches of tokens, for a source whose tokens have ended already.
+	minRenewal = time.Second
 	// maxDrain bounds what a drain may ask to wait.
 	maxDrain = 10 * time.Minute
 )
@@ -30,8 +32,8 @@ var (
 	errListenerClosed = errors.New("the listener is closed")
 )
 
-// session is one connection. Its reader runs on the listener's goroutine, its handler on
-// one of its own that the reader's end waits for.
+// session is one connection. Its reader runs on the listener's goroutine, its handler and
+// what renews its token on ones of their own that the reader's end waits for.
 type session struct {
 	listener *Listener
 	socket   *websocket.Conn
@@ -62,6 +64,11 @@ func (s *session) run(ctx context.Context, previous string) ending {
 		defer close(handled)
 		s.handle(ctx, cancel)
 	}()
+	renewed := make(chan struct{})
+	go func() {
+		defer close(renewed)
+		s.renew(ctx)
+	}()
 	err := s.read(ctx, cancel, previous)
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
@@ -69,7 +76,31 @@ func (s *session) run(ctx context.Context, previous string) ending {
 	cancel(err)
 	close(s.queue)
 	<-handled
+	<-renewed
 	return s.end(err)
+}
+
+// renew hands new tokens over before the old ones end. A fetch that fails is no loss: the connection ends with its token,
+// and the next attempt fetches again.
+func (s *session) renew(ctx context.Context) {
+	for {
+		at := s.listener.client.tokens.renewAt()
+		if at.IsZero() {
+			return
+		}
+		timer := time.NewTimer(max(time.Until(at), minRenewal))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+		token, err := s.listener.client.tokens.fetch(ctx)
+		if err != nil {
+			return
+		}
+		s.write(push.ClientFrame{Type: push.TypeAuth, Token: token})
+	}
 }
 
 // end tells what the session's last error means for the next one.

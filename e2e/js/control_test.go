@@ -11,9 +11,9 @@ import (
 
 // control lets the tests that run in Node break the platform, and make keys as an operator would.
 //
-//	POST /kill/{service}    ends it at once, as a crash would
+//	POST /kill/{service}    ends it at once, as a crash would; broker and database are services, too
 //	POST /start/{service}   starts it again, and answers when it is ready
-//	POST /keys              with tenant, client and, if it is to end, expires-in: answers with a key
+//	POST /keys              with tenant, client and, if wanted, scope and expires-in: answers with a key
 func control(t *testing.T) string {
 	t.Helper()
 	mux := http.NewServeMux()
@@ -31,19 +31,33 @@ func control(t *testing.T) string {
 		})
 	}
 	handle("POST /kill/{service}", func(r *http.Request) ([]byte, error) {
-		name := r.PathValue("service")
-		if name != services.Pusher && name != services.API {
+		switch name := r.PathValue("service"); name {
+		case services.Pusher, services.API, services.Dispatcher:
+			return nil, site.Kill(name)
+		case "database":
+			return nil, site.Database.Kill()
+		case "broker":
+			return nil, site.Broker.Kill()
+		default:
 			return nil, fmt.Errorf("there is no service %q to kill", name)
 		}
-		return nil, site.Kill(name)
 	})
 	handle("POST /start/{service}", func(r *http.Request) ([]byte, error) {
-		return nil, start(r.Context(), r.PathValue("service"))
+		switch name := r.PathValue("service"); name {
+		case "database":
+			return nil, site.Database.Start(r.Context())
+		case "broker":
+			return nil, site.Broker.Start(r.Context())
+		default:
+			return nil, start(r.Context(), name)
+		}
 	})
 	handle("POST /keys", func(r *http.Request) ([]byte, error) {
-		args := []string{"keys", "create", "--database", "--output", "json",
-			"--scope", "commands:send,replies:read,devices:read,devices:write,tenants:admin"}
-		for _, name := range []string{"tenant", "client", "expires-in"} {
+		args := []string{"keys", "create", "--database", "--output", "json"}
+		if r.FormValue("scope") == "" {
+			args = append(args, "--scope", "commands:send,replies:read,devices:read,devices:write,tenants:admin")
+		}
+		for _, name := range []string{"tenant", "client", "expires-in", "scope"} {
 			if value := r.FormValue(name); value != "" {
 				args = append(args, "--"+name, value)
 			}

@@ -68,13 +68,18 @@ func ensureNode(ctx context.Context) error {
 	return checkNode(ctx)
 }
 
-// install runs `npm ci` once for all tests, and returns the package's folder.
-var install = sync.OnceValues(func() (string, error) {
+// install runs `npm ci` once for all tests, and returns the client's folder.
+var install = sync.OnceValues(func() (string, error) { return installIn("clients", "js") })
+
+// installConsole is install for the tests of the console.
+var installConsole = sync.OnceValues(func() (string, error) { return installIn("console") })
+
+func installIn(path ...string) (string, error) {
 	root, err := services.Root()
 	if err != nil {
 		return "", err
 	}
-	folder := filepath.Join(root, "clients", "js")
+	folder := filepath.Join(append([]string{root}, path...)...)
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	ci := exec.CommandContext(ctx, "npm", "ci", "--no-fund", "--no-audit")
@@ -83,10 +88,10 @@ var install = sync.OnceValues(func() (string, error) {
 		return "", fmt.Errorf("npm ci in %s: %w\n%s", folder, err, said)
 	}
 	return folder, nil
-})
+}
 
-// script runs one of the package's scripts, and shows what it says.
-func script(t *testing.T, name string, env ...string) {
+// script runs one of a package's scripts, and shows what it says.
+func script(t *testing.T, install func() (string, error), name string, env ...string) {
 	t.Helper()
 	folder, err := install()
 	if err != nil {
@@ -118,6 +123,7 @@ func addresses(t *testing.T) []string {
 		"CUPLINE_PUSH_URL=ws://" + site.Service(services.Pusher).Public,
 		"CUPLINE_TEST_CONTROL=" + control(t),
 		"CUPLINE_TEST_PAGE=" + page,
+		"CUPLINE_TEST_MANAGEMENT=" + site.Broker.ManagementURL(),
 	}
 }
 
@@ -170,10 +176,16 @@ process.exit();`
 }
 
 // TestUnits runs the tests with a scripted peer, the types and the golden frames.
-func TestUnits(t *testing.T) { script(t, "test") }
+func TestUnits(t *testing.T) { script(t, install, "test") }
 
 // TestOnThePlatform runs the tests against real services.
-func TestOnThePlatform(t *testing.T) { script(t, "test:platform", addresses(t)...) }
+func TestOnThePlatform(t *testing.T) { script(t, install, "test:platform", addresses(t)...) }
 
 // TestDashboardInChromium runs the tests in a real browser.
-func TestDashboardInChromium(t *testing.T) { script(t, "test:browser", addresses(t)...) }
+func TestDashboardInChromium(t *testing.T) { script(t, install, "test:browser", addresses(t)...) }
+
+// TestConsoleInChromium runs the console's tests in a real browser.
+func TestConsoleInChromium(t *testing.T) { script(t, installConsole, "test", addresses(t)...) }
+
+// TestScreenshots takes the pictures of the console and of the dashboard that README and docs show: `make screenshots`.
+func TestScreenshots(t *testing.T) { script(t, installConsole, "screenshots", addresses(t)...) }

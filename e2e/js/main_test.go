@@ -15,9 +15,10 @@ import (
 	"github.com/cupline/cupline/local/services"
 )
 
-// inChromium is part of the names of the tests that need a browser; `make browser` runs them, with this set.
+// Tests that need a browser have a part of their names in common. CUPLINE_TEST_BROWSER says which of them to run, and that no
+// others are: `make browser` and `make screenshots` set it. Without it all others run.
 const (
-	inChromium = "InChromium"
+	inBrowser  = "InChromium|Screenshots"
 	browserEnv = "CUPLINE_TEST_BROWSER"
 )
 
@@ -32,11 +33,11 @@ func TestMain(m *testing.M) {
 	if testing.Short() {
 		os.Exit(0) // all of it needs processes
 	}
-	which := "test.skip"
-	if os.Getenv(browserEnv) != "" {
-		which = "test.run"
+	which, names := "test.skip", inBrowser
+	if chosen := os.Getenv(browserEnv); chosen != "" {
+		which, names = "test.run", chosen
 	}
-	if err := flag.Set(which, inChromium); err != nil {
+	if err := flag.Set(which, names); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -97,10 +98,21 @@ func startServices(ctx context.Context) error {
 
 // start runs a service under its program's name.
 func start(ctx context.Context, name string) error {
+	api, err := site.Address(services.API)
+	if err != nil {
+		return err
+	}
+	pusher, err := site.Address(services.Pusher)
+	if err != nil {
+		return err
+	}
 	env := map[string]map[string]string{
-		services.API:        {"CUPLINE_CORS_ORIGINS": "http://" + page},
+		services.API: {
+			"CUPLINE_CORS_ORIGINS": "http://" + page, "CUPLINE_CONSOLE_PUSH_URL": "ws://" + pusher,
+			"RABBITMQ_MANAGEMENT_URL": site.Broker.ManagementURL(),
+		},
 		services.Dispatcher: {"CUPLINE_HTTP_ALLOWED_NETWORKS": "127.0.0.0/8"}, // the tests' devices
-		services.Pusher:     {"CUPLINE_ORIGINS": "http://" + page, "CUPLINE_SLOT": "pusher-0"},
+		services.Pusher:     {"CUPLINE_ORIGINS": "http://" + page + ",http://" + api, "CUPLINE_SLOT": "pusher-0"},
 	}[name]
 	if env == nil {
 		return fmt.Errorf("there is no service %q", name)

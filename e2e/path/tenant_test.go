@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -39,10 +38,10 @@ func newTenant(t *testing.T) tenant {
 }
 
 // makeKey makes a key for a client of the tenant, at the database as an operator would.
-func (n tenant) makeKey(t *testing.T, client string) string {
+func (n tenant) makeKey(t *testing.T, client string, scopes ...string) string {
 	t.Helper()
 	printed, err := site.CLI(t.Context(), "keys", "create", "--database", "--tenant", n.name, "--client", client,
-		"--scope", "commands:send,replies:read,devices:read,devices:write", "--output", "json")
+		"--scope", strings.Join(append(scopes, "commands:send,replies:read,devices:read,devices:write"), ","), "--output", "json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,8 +173,8 @@ func harmless(timeout time.Duration) device.Type {
 
 // agent is a real agent that plays one device.
 type agent struct {
-	device, state string
-	tenant        tenant
+	device, state, password string
+	tenant                  tenant
 }
 
 // newAgent registers a device of the type and starts an agent for it.
@@ -188,7 +187,11 @@ func (n tenant) newAgent(t *testing.T, kind device.Type, name string) agent {
 	if _, err := n.admin.PutDevice(ctx, device.Device{ID: name, Type: kind.Name}); err != nil {
 		t.Fatal(err)
 	}
-	a := agent{device: name, tenant: n, state: filepath.Join(site.Folder(), "agent-"+n.name+"-"+name)}
+	login, err := n.admin.CreateDeviceCredential(ctx, name, cupline.NewDeviceCredential{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := agent{device: name, password: login.Password, tenant: n, state: filepath.Join(site.Folder(), "agent-"+n.name+"-"+name)}
 	a.start(t)
 	t.Cleanup(func() {
 		if err := site.Kill(a.process()); err != nil {
@@ -202,15 +205,9 @@ func (a agent) process() string { return "agent-" + a.tenant.name + "-" + a.devi
 
 func (a agent) start(t *testing.T) {
 	t.Helper()
-	broker, err := url.Parse(site.Broker.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	password, _ := broker.User.Password()
-	_, err = site.Run(bounded(t), a.process(), services.Agent, map[string]string{
+	_, err := site.Run(bounded(t), a.process(), services.Agent, map[string]string{
 		"CUPLINE_MQTT_URL":      "tcp://" + site.Broker.MQTTAddress(),
-		"CUPLINE_MQTT_USERNAME": broker.User.Username(),
-		"CUPLINE_MQTT_PASSWORD": password,
+		"CUPLINE_MQTT_PASSWORD": a.password,
 		"CUPLINE_TENANT":        a.tenant.name,
 		"CUPLINE_DEVICE":        a.device,
 		"CUPLINE_AGENT_STATE":   a.state, "CUPLINE_AGENT_TEST_METHODS": "true",

@@ -25,7 +25,7 @@ func (p *Platform) startBroker(ctx context.Context, nodes int) error {
 
 // node is the configuration of a node; the first one's says nothing of the others.
 func (p *Platform) node(i int) rabbitmq.Config {
-	config := rabbitmq.Config{Base: p.set.Folder}
+	config := rabbitmq.Config{Base: p.set.Folder, DeviceLogins: p.deviceLogins}
 	if i == 0 || p.Broker == nil {
 		return config
 	}

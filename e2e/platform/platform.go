@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/cupline/cupline/local/ports"
 	"github.com/cupline/cupline/local/postgres"
 	"github.com/cupline/cupline/local/process"
 	"github.com/cupline/cupline/local/rabbitmq"
@@ -35,6 +36,8 @@ type Platform struct {
 
 	set    services.Set
 	logins map[string]string // database URLs by program
+	// deviceLogins is where the broker asks about devices: the internal port of the service named "api".
+	deviceLogins string
 
 	mu      sync.Mutex // guards the rest
 	running map[string]*services.Service
@@ -58,6 +61,12 @@ func StartCluster(ctx context.Context, folder string, nodes int, build ...string
 	if err != nil {
 		return p, err
 	}
+	internal, err := ports.Choose(0)
+	if err != nil {
+		return p, err
+	}
+	p.ports[services.API] = [2]int{0, internal[0]}
+	p.deviceLogins = "http://" + ports.Address(internal[0]) + "/broker"
 	var all sync.WaitGroup
 	var broker, database, built error
 	all.Go(func() { broker = p.startBroker(ctx, nodes) })
@@ -79,6 +88,9 @@ func StartCluster(ctx context.Context, folder string, nodes int, build ...string
 	return p, p.set.Prepare(ctx, env)
 }
 
+// janitor is the dispatchers' other user of the database.
+const janitor = "janitor"
+
 // admit makes each program's own user of the database.
 func (p *Platform) admit(ctx context.Context) error {
 	owner, err := url.Parse(p.Database.URL())
@@ -86,7 +98,7 @@ func (p *Platform) admit(ctx context.Context) error {
 		return fmt.Errorf("read the database's address: %w", err)
 	}
 	p.logins = map[string]string{}
-	for _, program := range []string{services.API, services.Dispatcher, services.Pusher} {
+	for _, program := range []string{services.API, services.Dispatcher, services.Pusher, janitor} {
 		own := *owner
 		own.User = url.UserPassword(program, rand.Text())
 		p.logins[program] = own.String()
@@ -94,7 +106,7 @@ func (p *Platform) admit(ctx context.Context) error {
 	_, err = p.cli(ctx, map[string]string{
 		"CUPLINE_DATABASE_URL_API":        p.logins[services.API],
 		"CUPLINE_DATABASE_URL_DISPATCHER": p.logins[services.Dispatcher], "CUPLINE_DATABASE_URL_RECORDER": p.logins[services.Dispatcher],
-		"CUPLINE_DATABASE_URL_PUSHER": p.logins[services.Pusher],
+		"CUPLINE_DATABASE_URL_PUSHER": p.logins[services.Pusher], "CUPLINE_DATABASE_URL_JANITOR": p.logins[janitor],
 	}, "migrate", "logins")
 	return err
 }
@@ -136,15 +148,18 @@ func (p *Platform) Run(ctx context.Context, name, program string, env map[string
 // Launch is Run without the wait.
 func (p *Platform) Launch(name, program string, env map[string]string) (*services.Service, error) {
 	p.mu.Lock()
-	ports := p.ports[name]
+	remembered := p.ports[name]
 	p.mu.Unlock()
 	own := map[string]string{}
 	if login := p.logins[program]; login != "" {
 		own["DATABASE_URL"] = login
 	}
+	if program == services.Dispatcher {
+		own["CUPLINE_JANITOR_DATABASE_URL"] = p.logins[janitor]
+	}
 	maps.Copy(own, env)
 	service, err := p.set.Start(services.Spec{
-		Name: name, Program: program, Env: own, Public: ports[0], Internal: ports[1],
+		Name: name, Program: program, Env: own, Public: remembered[0], Internal: remembered[1],
 	})
 	if err != nil {
 		return nil, err

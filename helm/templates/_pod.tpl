@@ -62,6 +62,21 @@ seccompProfile:
 {{- end -}}
 {{- end -}}
 
+{{/* The janitor's own user of the database, in the recorders' pods; without its login there, it is off. */}}
+{{- define "cupline.janitor" -}}
+name: CUPLINE_JANITOR_DATABASE_URL
+valueFrom:
+  secretKeyRef:
+    {{- if include "cupline.loginsSecret" . }}
+    name: {{ include "cupline.loginsSecret" . | quote }}
+    key: janitor
+    optional: true
+    {{- else }}
+    name: {{ include "cupline.postgresSecret" . | quote }}
+    key: {{ .Values.quickstart.enabled | ternary "uri" .Values.postgres.urlKey | quote }}
+    {{- end }}
+{{- end -}}
+
 {{/* A service's pod. Takes root, component, program, login (its user of the database), config, teardown (seconds after the drain), env (a list) and public (whether clients come). */}}
 {{- define "cupline.pod" -}}
 {{- $root := .root -}}

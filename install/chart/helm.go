@@ -11,10 +11,11 @@ import (
 	"path/filepath"
 )
 
-// kubernetes is the release (1.x) for which Helm renders and lints; a Helm built without it takes 1.20.
+// kubernetes is the release (1.x) for which Helm 3 renders and lints; built without it, it takes 1.20. Helm 4 takes
+// that of the client library that it is built with.
 const kubernetes = "33"
 
-// BuildHelm builds Helm of a major version from its module, helm3/ for 3, in the
+// BuildHelm builds Helm of a major version from its module, helm3/ or helm4/, in the
 // folder install, into the folder bin, and returns its path. What is there already is not built anew.
 func BuildHelm(ctx context.Context, install, bin string, major int) (string, error) {
 	module := filepath.Join(install, fmt.Sprintf("helm%d", major))
@@ -33,7 +34,11 @@ func BuildHelm(ctx context.Context, install, bin string, major int) (string, err
 	}
 	prefix := fmt.Sprintf("helm.sh/helm/v%d/", major)
 	flags := "-s -w"
-	for _, name := range []string{"pkg/chartutil", "pkg/lint/rules"} {
+	versioned := []string{"pkg/chartutil", "pkg/lint/rules"}
+	if major > 3 {
+		versioned = nil
+	}
+	for _, name := range versioned {
 		flags += fmt.Sprintf(" -X %[1]s%[2]s.k8sVersionMajor=1 -X %[1]s%[2]s.k8sVersionMinor=%[3]s", prefix, name, kubernetes)
 	}
 	// Built beside and moved: a build that was cut short leaves nothing that looks whole.

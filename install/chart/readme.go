@@ -11,7 +11,7 @@ import (
 
 const introduction = `# Cupline's Helm chart
 
-Needs Kubernetes 1.30 or later and Helm 3. How to install, upgrade and remove it:
+Needs Kubernetes 1.30 or later and Helm 3 or 4. How to install, upgrade and remove it:
 [docs/install.md](../docs/install.md). This page is made from values.yaml by
 ` + "`go -C install run ./cmd/chartreadme`" + `.
 

@@ -38,9 +38,9 @@ func Database() Need {
 	}
 }
 
-// Program is the need for a program on the PATH that a package of the same name brings, but for three: gcc comes with the
-// C library's headers, which the race detector needs as well, wsdump, a WebSocket client, with python3-websocket, and
-// node with nodejs.
+// Program is the need for a program on the PATH that a package of the same name brings, but for four: gcc comes with the
+// C library's headers, which the race detector needs as well, wsdump, a WebSocket client, with python3-websocket, node
+// with nodejs, and mosquitto_pub (and mosquitto_sub) with mosquitto-clients.
 func Program(name string) Need {
 	need := Need{Name: name, Packages: []string{name}, Present: func() error { return onPath(name) }}
 	switch name {
@@ -51,6 +51,10 @@ func Program(name string) Need {
 		need.Packages = []string{"python3-websocket"}
 	case "node":
 		need.Packages = []string{"nodejs"}
+	case "mosquitto_pub":
+		need.Packages = []string{"mosquitto-clients"}
+	case "prometheus":
+		need.Services = []string{"prometheus.service"}
 	}
 	return need
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 )
@@ -53,15 +54,30 @@ func untilNil(ctx context.Context, check func(context.Context) error) error {
 }
 
 // Tail is the end of each file that can be read, for an error that tells why a program did not start.
+// What is no regular file has no end, and is left out.
 func Tail(paths ...string) string {
-	const most = 2000
 	var all []byte
 	for _, path := range paths {
-		content, err := os.ReadFile(path)
-		if err != nil {
-			continue
-		}
-		all = append(all, content[max(0, len(content)-most):]...)
+		all = append(all, tail(path)...)
 	}
 	return string(all)
+}
+
+func tail(path string) []byte {
+	const most = 2000
+	about, err := os.Stat(path)
+	if err != nil || !about.Mode().IsRegular() {
+		return nil
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil
+	}
+	defer file.Close()
+	content := make([]byte, min(about.Size(), most))
+	n, err := file.ReadAt(content, about.Size()-int64(len(content)))
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil
+	}
+	return content[:n]
 }

@@ -21,6 +21,12 @@ func (i *Instance) easeStop(ctx context.Context) {
 	}
 }
 
+// Apply has the running node apply a function, in the form "module function [argument,...]", for tests that
+// bring a node into a state which its settings do not.
+func (i *Instance) Apply(ctx context.Context, application string) error {
+	return i.call(ctx, application)
+}
+
 // call has the node apply a function, in the form that erl_call takes. It is the quick way into a node: rabbitmqctl
 // starts a second Erlang machine for each call. The cookie is read from the node's home, not from the arguments, which
 // every user could see.

@@ -19,6 +19,9 @@ type Config struct {
 	Plugins []string
 	// Settings are further lines of rabbitmq.conf, "key = value" each, after those that this package writes.
 	Settings []string
+	// DeviceLogins is the address below which api answers for devices, http://127.0.0.1:PORT/broker: MQTT clients that are
+	// none of the node's own users are asked about there. Empty for nobody but those.
+	DeviceLogins string
 	// User is the administrator's name when the node is first made; "cupline" when empty.
 	User string
 	// Password is the administrator's when the node is first made, for one that joins others and so has their users;
@@ -56,6 +59,10 @@ func (c Config) complete() (Config, error) {
 	if c.Plugins == nil {
 		c.Plugins = []string{management, mqtt}
 	}
+	if c.DeviceLogins != "" {
+		c.Plugins = append(slices.Clone(c.Plugins), "rabbitmq_auth_backend_http", "rabbitmq_auth_backend_cache")
+		c.Settings = append(deviceLogins(c.DeviceLogins), c.Settings...)
+	}
 	if c.User == "" {
 		c.User = "cupline"
 	}
@@ -78,4 +85,26 @@ func (c Config) enabled(plugin string) bool {
 // say tells of progress; that it cannot be shown is no reason not to make any.
 func (c Config) say(format string, values ...any) {
 	_, _ = fmt.Fprintf(c.Progress, format+"\n", values...)
+}
+
+// deviceLogins are the lines of rabbitmq.conf with which api decides about devices. docs/operations.md explains them.
+func deviceLogins(api string) []string {
+	return []string{
+		// The services' own users are the node's; whoever is none of them is asked about.
+		"auth_backends.1 = internal",
+		// A log-in is always asked, so that a revoked credential opens nothing; what a device may do depends on its name
+		// alone, and is remembered.
+		"auth_backends.2.authn = http",
+		"auth_backends.2.authz = cache",
+		"auth_cache.cached_backend = http",
+		"auth_cache.cache_ttl = 3600000",
+		// Passwords do not belong into URLs.
+		"auth_http.http_method = post",
+		"auth_http.user_path = " + api + "/user",
+		"auth_http.vhost_path = " + api + "/vhost",
+		"auth_http.resource_path = " + api + "/resource",
+		"auth_http.topic_path = " + api + "/topic",
+		// Nobody may read what a device would have the broker retain: it would only take room.
+		"mqtt.retained_message_store = rabbit_mqtt_retained_msg_store_noop",
+	}
 }

@@ -19,6 +19,11 @@ func RepliesKey(tenant, device, dispatcher string) string {
 	return "devices." + tenant + "." + device + ".replies." + dispatcher
 }
 
+// EventsKey is where the device tells of what happens; name is one word or several, with dots between.
+func EventsKey(tenant, device, name string) string {
+	return "devices." + tenant + "." + device + ".events." + name
+}
+
 // ParseRepliesKey takes a RepliesKey apart. ok is false for anything else.
 func ParseRepliesKey(key string) (tenant, device, dispatcher string, ok bool) {
 	parts := strings.Split(key, ".")

@@ -23,6 +23,7 @@ const (
 	StageMailbox  = "mailbox"
 	StagePush     = "push"
 	StageOperator = "operator"
+	StageDevice   = "device"
 )
 
 // Entry is one line of the trail. Text is kept readable rather than exact: what is no UTF-8,

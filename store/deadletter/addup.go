@@ -9,7 +9,7 @@ import (
 // addUpSQL moves changes into the counts. date_bin's origin is that of time.Time.Truncate, which splits spans.
 const addUpSQL = `with taken as (
 		delete from dead_letter_changes where ctid = any(array(
-			select ctid from dead_letter_changes limit $1 for update skip locked)) returning *),
+			select ctid from dead_letter_changes limit $1)) returning *),
 	summed as (
 		select tenant, width, date_bin(width * interval '1 minute', minute, '0001-01-01 00:00:00+00') as bucket,
 			group_id, executed, lane, state, sum(n) as n

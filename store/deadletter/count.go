@@ -3,6 +3,7 @@ package deadletter
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -146,13 +147,13 @@ func groupSQL(f *Filter, c *clause, tally, lately string, limit int) string {
 	}
 	return `with tally as materialized (select t.*, reason, device_type, method, cause from ` + tally + ` as t
 			join dead_letter_facets using (group_id, executed, lane) where ` + where + `),
-		top as (select group_id, min(reason) as reason, min(device_type) as device_type, min(method) as method, min(cause) as cause,
-			sum(n) as n, coalesce(sum(n) filter (where state = 'open'), 0) as open,
+		top as materialized (select group_id, min(reason) as reason, min(device_type) as device_type, min(method) as method,
+			min(cause) as cause, sum(n) as n, coalesce(sum(n) filter (where state = 'open'), 0) as open,
 			coalesce(sum(n) filter (where executed = 'maybe'), 0) as maybe
-			from tally group by group_id order by n desc, group_id limit ` + fmt.Sprint(limit) + `),
-		lately as (select group_id, sum(n) as n from ` + lately + ` as l
-			where (group_id, executed, lane) in (select group_id, executed, lane from tally) group by group_id),
-		ends as (select group_id, min(first) as first, max(last) as last
+			from tally group by group_id order by n desc, group_id limit ` + strconv.Itoa(limit) + `),
+		lately as materialized (select group_id, sum(n) as n from ` + lately + ` as l
+			join dead_letter_facets using (group_id, executed, lane) where ` + where + ` group by group_id),
+		ends as materialized (select group_id, min(first) as first, max(last) as last
 			from (select t.group_id, ` + ends + ` from tally t where group_id in (select group_id from top)) as e group by group_id)
 		select top.group_id, reason, device_type, method, cause, top.n::bigint, open::bigint, maybe::bigint,
 			coalesce(lately.n, 0)::bigint, first, last

@@ -57,7 +57,7 @@ func (w *walk) next(n, limit int) int {
 	if w.filter.Text != "" {
 		return min(2*n, 4000)
 	}
-	return min(4*n, 64_000)
+	return min(4*n, 16_000)
 }
 
 // exact reports whether all that is read is meant.

@@ -142,26 +142,59 @@ func TestReader(t *testing.T) {
 	}
 }
 
-func TestPruneForgetsTheDecidedOnly(t *testing.T) {
+// Each tenant's decided rows go at their own time, stretch by stretch; open ones never.
+func TestForgetTheDecidedOnly(t *testing.T) {
 	t.Parallel()
 	pool := storetest.Database(t).Pool(t)
 	w, r := writer(t, pool, ledger.Config{}), ledger.NewReader(pool)
-	open, decided := claim("web", "open"), claim("web", "decided")
-	mustClaim(t, w, open)
-	mustClaim(t, w, decided)
-	row, _, err := w.Decide(t.Context(), decision(decided, "{}"))
-	if err != nil {
-		t.Fatal(err)
+	var last ledger.Row
+	for _, tenant := range []string{"acme", "other", "third"} {
+		for i := range 3 {
+			c := claim("web", fmt.Sprint(tenant, i))
+			c.Tenant = tenant
+			mustClaim(t, w, c)
+			if i == 1 {
+				continue // it stays open
+			}
+			row, _, err := w.Decide(t.Context(), decision(c, "{}"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			last = row
+		}
 	}
-	if n, err := r.Prune(t.Context(), row.Decided, 10); n != 0 || err != nil {
-		t.Errorf("pruned %d before their time, %v", n, err)
+	early, late := last.Decided.Add(-time.Hour), last.Decided.Add(time.Hour)
+	before := ledger.Before{Tenants: map[string]time.Time{"acme": late, "other": early}, Otherwise: early}
+	forget := func(limit int) (all int64) {
+		t.Helper()
+		var from time.Time
+		for range 100 {
+			gone, next, err := r.Forget(t.Context(), from, before, limit)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all += gone
+			if next.IsZero() {
+				return all
+			}
+			from = next
+		}
+		t.Fatal("it never ends")
+		return all
 	}
-	later := row.Decided.Add(time.Second)
-	if n, err := r.Prune(t.Context(), later, 10); n != 1 || err != nil {
-		t.Errorf("pruned %d, want 1, %v", n, err)
+	if n := forget(2); n != 2 {
+		t.Errorf("forgot %d of acme", n)
 	}
-	rows, err := r.Open(t.Context(), row.Started.Add(-time.Minute), later, 10)
-	if err != nil || len(rows) != 1 || rows[0].CommandID != open.CommandID {
+	before.Otherwise = late
+	if n := forget(1); n != 2 {
+		t.Errorf("forgot %d of third, which has no term of its own", n)
+	}
+	before.Tenants["other"] = late
+	if n := forget(100); n != 2 {
+		t.Errorf("forgot %d of other", n)
+	}
+	rows, err := r.Open(t.Context(), early, late, 10)
+	if err != nil || len(rows) != 3 {
 		t.Errorf("open rows: %+v, %v", rows, err)
 	}
 }

@@ -3,7 +3,6 @@ package ledger
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -52,19 +51,6 @@ func (r *Reader) ByID(ctx context.Context, tenant, client string, id []byte) ([]
 	}
 	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Row, error) { return scan(row) })
 	return found, store.Fault("read the ledger", err)
-}
-
-// Prune forgets up to limit rows that were decided before that time, oldest first, and
-// returns how many. Open rows are never forgotten.
-func (r *Reader) Prune(ctx context.Context, decidedBefore time.Time, limit int) (int64, error) {
-	if limit < 1 {
-		return 0, fmt.Errorf("prune %d rows of the ledger: %w", limit, store.ErrRefused)
-	}
-	// What was decided before was made before, too: the order of age finds it.
-	tag, err := r.pool.Exec(ctx, `delete from ledger where ctid = any(array(
-		select ctid from ledger where created_at < $1 and decided_at < $1 order by created_at limit $2
-		for update skip locked))`, decidedBefore, limit)
-	return tag.RowsAffected(), store.Fault("prune the ledger", err)
 }
 
 // Open returns up to limit rows without outcome that were made in [from, before), oldest first. It

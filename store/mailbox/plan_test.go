@@ -32,7 +32,7 @@ func TestStatementsFindTheirRowsByTheRightIndex(t *testing.T) {
 		{knownSQL, "mailbox_pkey", []any{"a", "b", id}},
 		{knownSQL, "ledger_command", []any{"a", "b", id}},
 		{pruneSQL, "mailbox_acked", []any{time.Now(), 10}},
-		{overdueSQL, "mailbox_stored", []any{time.Now(), 10}},
+		{overdueSQL, "mailbox_stored", []any{"a", time.Now(), 10}},
 	} {
 		rows, err := conn.Query(t.Context(), "explain "+s.sql, s.args...)
 		if err != nil {

@@ -326,17 +326,33 @@ func TestPrune(t *testing.T) {
 	put(t, s, all...)
 	ack(t, s, all[0], all[1])
 	past, future := time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
-	if acked, expired, err := s.Prune(t.Context(), past, past, 10); acked+expired != 0 || err != nil {
-		t.Errorf("before their time: %d, %d, %v", acked, expired, err)
+	forget := func(before time.Time) int64 {
+		t.Helper()
+		n, err := s.ForgetAcked(t.Context(), before, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
 	}
-	if acked, expired, err := s.Prune(t.Context(), future, past, 10); acked != 2 || expired != 0 || err != nil {
-		t.Errorf("the acked: %d, %d, %v", acked, expired, err)
+	expire := func(tenant string, before time.Time) int64 {
+		t.Helper()
+		n, err := s.Expire(t.Context(), tenant, before, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if n := forget(past) + expire("acme", past) + expire("other", future); n != 0 {
+		t.Errorf("%d before their time", n)
+	}
+	if n := forget(future); n != 2 {
+		t.Errorf("%d acked", n)
 	}
 	wantCounts(t, s, "web", mailbox.Counts{Waiting: 3, Bytes: 3})
-	if acked, expired, err := s.Prune(t.Context(), future, future, 2); acked != 0 || expired != 2 || err != nil {
-		t.Errorf("the overdue: %d, %d, %v", acked, expired, err)
+	if n := expire("acme", future); n != 2 {
+		t.Errorf("%d overdue", n)
 	}
-	wantCounts(t, s, "web", mailbox.Counts{Waiting: 1, Bytes: 1})
+	wantCounts(t, s, "web", mailbox.Counts{Waiting: 1, Bytes: 1, Missed: 2})
 	got, _, err := s.Fetch(t.Context(), "acme", "web", nil, 10, 1000)
 	if err != nil || len(got) != 1 || got[0].CommandID != all[4].CommandID {
 		t.Errorf("what is left: %+v, %v", got, err)

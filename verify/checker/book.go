@@ -16,6 +16,7 @@ type command struct {
 	executions []history.Event
 	ledger     []history.Event
 	mailbox    []history.Event
+	letters    []history.Event
 }
 
 // book is the history, looked up by command.
@@ -25,9 +26,11 @@ type book struct {
 	byTag    map[string]*command
 	byID     map[string]*command // by command id
 	owners   map[string]*command // by the client's own id, whoever used it first
+	numbers  map[string]int      // of redrives, by their command ids
 	letters  map[string][]history.Event
 	audits   map[string][]history.Event
 	strays   []history.Event // executions and outcomes of no command that was ever posted
+	unseen   map[history.Kind]bool
 	end      []history.Event // queues, bindings, services, listeners
 }
 
@@ -41,7 +44,9 @@ func nameOf(e history.Event) name {
 func newBook(events []history.Event) *book {
 	b := &book{
 		commands: map[name]*command{}, byTag: map[string]*command{}, byID: map[string]*command{}, owners: map[string]*command{},
+		numbers: map[string]int{},
 		letters: map[string][]history.Event{}, audits: map[string][]history.Event{},
+		unseen: map[history.Kind]bool{},
 	}
 	for _, e := range events {
 		if e.Kind == history.Post {
@@ -52,6 +57,12 @@ func newBook(events []history.Event) *book {
 	for _, e := range events {
 		if e.Kind == history.Ledger {
 			b.row(e)
+		}
+	}
+	b.redrives(events)
+	for _, e := range events {
+		if e.Kind == history.Ledger && e.OneWay && b.numbers[e.CommandID] > 0 {
+			b.row(e) // known only now
 		}
 	}
 	for _, e := range events {
@@ -117,9 +128,14 @@ func (b *book) rest(e history.Event) {
 		}
 	case history.Letter:
 		b.letters[e.CommandID] = append(b.letters[e.CommandID], e)
+		if c := b.byID[e.CommandID]; c != nil {
+			c.letters = append(c.letters, e)
+		}
 	case history.Audit:
 		b.audits[e.CommandID] = append(b.audits[e.CommandID], e)
-	case history.Queue, history.Binding, history.Service, history.GaveUp:
+	case history.Unseen:
+		b.unseen[history.Kind(e.Name)] = true
+	case history.Queue, history.Binding, history.Service, history.GaveUp, history.Action:
 		b.end = append(b.end, e)
 	}
 }

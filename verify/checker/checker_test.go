@@ -38,6 +38,15 @@ func good() []history.Event {
 	oneWayRow.OneWay = true
 	failed := got("f", "3", never)
 	failed.Origin, failed.Reason, failed.Executed = "platform", "device_offline", "no"
+	died := func(id, command string, n int) history.Event {
+		e := got(id, command, never)
+		e.Origin, e.Reason, e.Executed, e.Redrive = "platform", "no_answer", "maybe", n
+		return e
+	}
+	letter := history.Event{Kind: history.Letter, Tenant: "t", Client: "c", ID: "d", CommandID: "8", Name: "redriven", Executed: "maybe",
+		As: "9", Redrive: 1, Detail: history.WithMaybe}
+	again, redrive := got("d", "9", answerA), row("d", "9", "")
+	again.Redrive, redrive.Redrive = 1, 1
 	delivered := row("a", "1", "")
 	delivered.Delivered = true
 	return []history.Event{
@@ -49,6 +58,9 @@ func good() []history.Event {
 		oneWay, oneWayRow,
 		post("q", "", history.InDoubt, 0), ran("q", "6"), got("q", "6", answerA), row("q", "6", ""),
 		{Kind: history.Mailbox, Tenant: "t", Client: "c", ID: "q", CommandID: "6", Delivered: true},
+		post("d", "8", history.Accepted, 202), ran("d", "8"), died("d", "8", 0), row("d", "8", "no_answer"), letter,
+		{Kind: history.Audit, CommandID: "8", Name: "recorder", Reason: "no_answer"},
+		ran("d", "9"), again, redrive,
 		{Kind: history.Queue, Name: "cupline.work.default"},
 		{Kind: history.Service, Name: "api-0", Took: time.Second},
 	}
@@ -100,10 +112,10 @@ func TestABrokenHistoryIsComplainedOf(t *testing.T) {
 		"copies without end": {"I2", "more than", func(e []history.Event) []history.Event {
 			return append(e, slices.Repeat([]history.Event{*find(e, history.Outcome, "1")}, 20)...)
 		}},
-		"executed twice": {"I3", "executed 2 times", func(e []history.Event) []history.Event {
+		"executed twice": {"I3", "executed 2 times or more", func(e []history.Event) []history.Event {
 			return append(e, *find(e, history.Execution, "1"))
 		}},
-		"executed by a repeated post": {"I3", "executed 2 times", func(e []history.Event) []history.Event {
+		"executed by a repeated post": {"I3", "executed 2 times or more", func(e []history.Event) []history.Event {
 			again := *find(e, history.Execution, "1")
 			again.CommandID = "2"
 			return append(e, again)
@@ -160,6 +172,44 @@ func TestABrokenHistoryIsComplainedOf(t *testing.T) {
 			find(e, history.Outcome, "6").CommandID = "7"
 			return e
 		}},
+		"executed twice by a redrive": {"I3", "as redrive 1", func(e []history.Event) []history.Event {
+			return append(e, *find(e, history.Execution, "9"))
+		}},
+		"a redrive that nobody allowed": {"I3", "did not say so", func(e []history.Event) []history.Event {
+			find(e, history.Letter, "8").Detail = history.WithoutMaybe
+			return e
+		}},
+		"a redrive without an outcome": {"I1", "redriven, and no outcome", func(e []history.Event) []history.Event {
+			return drop(e, history.Outcome, "9")
+		}},
+		"a redrive that is never finished": {"I4", "never finished", func(e []history.Event) []history.Event {
+			find(e, history.Letter, "8").Name = "redriving"
+			return e
+		}},
+		"a redrive's outcome is not marked": {"I2", "marked redrive 0", func(e []history.Event) []history.Event {
+			find(e, history.Outcome, "9").Redrive = 0
+			return e
+		}},
+		"a redrive executed though it says no": {"I3", "says not executed", func(e []history.Event) []history.Event {
+			o := find(e, history.Outcome, "9")
+			o.Origin, o.Reason, o.Executed = "platform", "device_offline", "no"
+			return e
+		}},
+		"a time-to-live by a wrong clock": {"I5", "is wrong by 1h0m0s", func(e []history.Event) []history.Event {
+			p := find(e, history.Post, "3")
+			p.TTL, p.Expires = time.Minute, p.At.Add(time.Hour+time.Minute)
+			return e
+		}},
+		"expired before its time": {"I5", "and was to live 1m0s", func(e []history.Event) []history.Event {
+			p, o := find(e, history.Post, "3"), find(e, history.Outcome, "3")
+			p.At = time.Unix(1000, 0)
+			p.TTL, p.Expires = time.Minute, p.At.Add(time.Minute)
+			o.At, o.Reason = p.At.Add(time.Second), "expired"
+			return e
+		}},
+		"an operator is refused for nothing": {"I5", "redrive was refused with 500", func(e []history.Event) []history.Event {
+			return append(e, history.Event{Kind: history.Action, Tenant: "t", Name: "redrive", Answer: history.Refused, Status: 500})
+		}},
 		"a queue is not empty": {"I7", "still holds 2", func(e []history.Event) []history.Event {
 			return append(e, history.Event{Kind: history.Queue, Name: "q", Count: 2})
 		}},
@@ -188,5 +238,18 @@ func TestABrokenHistoryIsComplainedOf(t *testing.T) {
 				t.Errorf("no %s %q among %v", c.invariant, c.text, found)
 			}
 		})
+	}
+}
+
+// What a run could not look at it does not miss.
+func TestWhatWasNotLookedAtIsNotMissed(t *testing.T) {
+	t.Parallel()
+	events := drop(drop(good(), history.Letter, "3"), history.Audit, "3")
+	if found := checker.Check(events); len(found) != 2 {
+		t.Errorf("without letters and audit trail: %v", found)
+	}
+	events = append(events, history.Event{Kind: history.Unseen, Name: string(history.Letter)}, history.Event{Kind: history.Unseen, Name: string(history.Audit)})
+	for _, v := range checker.Check(events) {
+		t.Error(v)
 	}
 }

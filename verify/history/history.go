@@ -29,6 +29,9 @@ const (
 	Outcome Kind = "outcome"
 	// Execution is one start of a command on a device.
 	Execution Kind = "execution"
+	// Action is what an operator did with the dead letter of a command, with the answer that it
+	// got: Name is redrive, job or discard, Detail the reason that was given.
+	Action Kind = "action"
 	// Fault was injected: Name says on what, Detail what, Took how long.
 	Fault Kind = "fault"
 	// GaveUp is a client's listener that the platform ended for good; Detail says why.
@@ -38,7 +41,8 @@ const (
 	Ledger Kind = "ledger"
 	// Mailbox is a row of the mailbox at the end; Delivered when it was acked.
 	Mailbox Kind = "mailbox"
-	// Letter is a dead letter at the end; Name is its state.
+	// Letter is a dead letter at the end; Name is its state, As the command that it was sent
+	// again as and Redrive that one's number, Detail why.
 	Letter Kind = "letter"
 	// Audit is an entry of the audit trail; Name is its stage.
 	Audit Kind = "audit"
@@ -47,6 +51,8 @@ const (
 	Queue Kind = "queue"
 	// Binding is a client's binding that is left though no client is connected.
 	Binding Kind = "binding"
+	// Unseen says that the run could not look at all of a kind; Name is the kind.
+	Unseen Kind = "unseen"
 	// Service is one of ours after healing: Took until it was ready, Detail when it never was.
 	Service Kind = "service"
 )
@@ -56,6 +62,12 @@ const (
 	Accepted = "accepted"
 	Refused  = "refused"
 	InDoubt  = "in_doubt"
+)
+
+// The reasons that operators give for a redrive: whether it includes what may have been executed.
+const (
+	WithMaybe    = "once more, also what may have been executed"
+	WithoutMaybe = "once more"
 )
 
 // Event is one line of the history.
@@ -68,8 +80,10 @@ type Event struct {
 	ID        string `json:"id,omitempty"`
 	CommandID string `json:"command_id,omitempty"`
 	Redrive   int    `json:"redrive,omitempty"`
-	Device    string `json:"device,omitempty"`
-	Method    string `json:"method,omitempty"`
+	// As is the command id of a redrive.
+	As     string `json:"as,omitempty"`
+	Device string `json:"device,omitempty"`
+	Method string `json:"method,omitempty"`
 	// Tag is unique for each body that a client made up; devices hand it back.
 	Tag        string `json:"tag,omitempty"`
 	Idempotent bool   `json:"idempotent,omitempty"`
@@ -78,6 +92,9 @@ type Event struct {
 	Answer string        `json:"answer,omitempty"`
 	Status int           `json:"status,omitempty"`
 	Took   time.Duration `json:"took_ns,omitempty"`
+	// TTL is the time-to-live that a command is to have, Expires when that ends as the client was told.
+	TTL     time.Duration `json:"ttl_ns,omitempty"`
+	Expires time.Time     `json:"expires,omitzero"`
 	// Origin, Source, Reason and Executed are the outcome's words; Response its bytes.
 	Origin    string `json:"origin,omitempty"`
 	Source    string `json:"source,omitempty"`
@@ -101,6 +118,9 @@ type Log struct {
 	err    error
 }
 
+// InMemory starts a history that is kept in memory only.
+func InMemory() *Log { return &Log{} }
+
 // Create starts a history in a new file.
 func Create(path string) (*Log, error) {
 	file, err := os.Create(path)
@@ -119,7 +139,7 @@ func (l *Log) Add(e Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.events = append(l.events, e)
-	if err == nil {
+	if err == nil && l.lines != nil {
 		_, err = l.lines.Write(append(line, '\n'))
 	}
 	if l.err == nil {
@@ -138,6 +158,9 @@ func (l *Log) Events() []Event {
 func (l *Log) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.file == nil {
+		return l.err
+	}
 	if err := errors.Join(l.err, l.lines.Flush(), l.file.Close()); err != nil {
 		return fmt.Errorf("write the history: %w", err)
 	}

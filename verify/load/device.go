@@ -30,16 +30,6 @@ const (
 // methods that devices of the suite have, each also as idempotent.
 var methods = []string{"fast", "slow", "late", "twice", "never"}
 
-// kind is the device type of the suite's own devices with that driver.
-func kind(driver string) device.Type {
-	t := device.Type{Name: "suite-" + driver, Lane: "default", Driver: driver, Methods: map[string]device.Method{}}
-	for _, m := range methods {
-		t.Methods[m] = device.Method{Timeout: device.Duration(Timeout)}
-		t.Methods[m+again] = device.Method{Timeout: device.Duration(Timeout), Idempotent: true}
-	}
-	return t
-}
-
 // request as a device sees it; its id is the command id.
 type request struct {
 	ID     json.RawMessage `json:"id"`
@@ -86,9 +76,12 @@ type web struct {
 	ended  chan struct{}
 }
 
-func startWeb(ctx context.Context, log *history.Log) (*web, error) {
+func startWeb(ctx context.Context, log *history.Log, address string) (*web, error) {
+	if address == "" {
+		address = "127.0.0.1:0"
+	}
 	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
+	listener, err := config.Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("start the devices that speak HTTP: %w", err)
 	}

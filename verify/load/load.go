@@ -15,6 +15,7 @@ import (
 
 	cupline "github.com/cupline/cupline/clients/go"
 	"github.com/cupline/cupline/schema/device"
+	"github.com/cupline/cupline/schema/topology"
 	"github.com/cupline/cupline/verify/history"
 )
 
@@ -23,7 +24,16 @@ type Config struct {
 	Seed uint64
 	// APIs and Pushers are addresses, http:// and ws://.
 	APIs, Pushers []string
-	MQTT          MQTT
+	// MQTT is where the devices that speak it connect; without a URL there are none but the
+	// one that is never there.
+	MQTT MQTT
+	// Web is host:port at which the devices that speak HTTP listen, and where dispatchers reach
+	// them: a free loopback port when empty. NoWeb leaves them out.
+	Web   string
+	NoWeb bool
+	// Prefix begins the name of each device and device type; Lane is theirs, the default one
+	// when empty.
+	Prefix, Lane string
 	// Tenants to load.
 	Tenants []Tenant
 	// Rate is how many posts each client makes in a second.
@@ -34,10 +44,13 @@ type Config struct {
 // Tenant is one tenant's part of the load.
 type Tenant struct {
 	Name string
-	// Keys of the clients by their names; each manner in Manners needs one.
+	// Keys of the clients by their names, which are manners of Manners; there are as many clients
+	// as keys. That of the one online may make devices.
 	Keys map[string]string
 	// Agent names a device that a real agent plays; none when empty.
 	Agent string
+	// Operator is the key of one who redrives dead letters (ops:read, ops:write); none when empty.
+	Operator string
 }
 
 // Manners are the clients of each tenant; each is named for its manner.
@@ -48,8 +61,10 @@ type Load struct {
 	cfg       Config
 	web       *web
 	things    []*thing
+	made      made
 	senders   []*sender
 	receivers []*receiver
+	operators []*operator
 
 	stopSending   context.CancelFunc
 	stopReceiving context.CancelFunc
@@ -63,8 +78,10 @@ type Load struct {
 func Start(ctx context.Context, cfg Config) (*Load, error) {
 	l := &Load{cfg: cfg, calm: make(chan struct{}), news: make(chan struct{}, 1), stopSending: func() {}, stopReceiving: func() {}}
 	var err error
-	if l.web, err = startWeb(ctx, cfg.Log); err != nil {
-		return l, err
+	if !cfg.NoWeb {
+		if l.web, err = startWeb(ctx, cfg.Log, cfg.Web); err != nil {
+			return l, err
+		}
 	}
 	for i, tenant := range cfg.Tenants {
 		if err := l.prepare(ctx, i, tenant); err != nil {
@@ -81,6 +98,9 @@ func Start(ctx context.Context, cfg Config) (*Load, error) {
 	for _, s := range l.senders {
 		l.sending.Go(func() { s.run(sending) })
 	}
+	for _, o := range l.operators {
+		l.sending.Go(func() { o.run(sending) })
+	}
 	return l, nil
 }
 
@@ -96,6 +116,9 @@ func (l *Load) prepare(ctx context.Context, nth int, tenant Tenant) error {
 		return err
 	}
 	for i, manner := range Manners() {
+		if tenant.Keys[string(manner)] == "" {
+			continue
+		}
 		var apis, pushers []*cupline.Client
 		for _, api := range l.cfg.APIs {
 			for _, pusher := range l.cfg.Pushers {
@@ -108,7 +131,7 @@ func (l *Load) prepare(ctx context.Context, nth int, tenant Tenant) error {
 		}
 		stream := uint64(nth*100 + i*2 + 1) //nolint:gosec // small numbers
 		l.senders = append(l.senders, &sender{
-			tenant: tenant.Name, client: string(manner), apis: apis, devices: targets, log: l.cfg.Log,
+			prefix: l.cfg.Prefix, tenant: tenant.Name, client: string(manner), apis: apis, devices: targets, log: l.cfg.Log,
 			every: time.Duration(float64(time.Second) / l.cfg.Rate), random: rand.New(rand.NewPCG(l.cfg.Seed, stream)),
 		})
 		l.receivers = append(l.receivers, &receiver{
@@ -116,42 +139,102 @@ func (l *Load) prepare(ctx context.Context, nth int, tenant Tenant) error {
 			random: rand.New(rand.NewPCG(l.cfg.Seed, stream+1)), news: l.tell, calm: l.calm,
 		})
 	}
+	return l.employ(nth, tenant)
+}
+
+// employ makes a tenant's operator.
+func (l *Load) employ(nth int, tenant Tenant) error {
+	if tenant.Operator == "" {
+		return nil
+	}
+	stream := uint64(nth*100 + 99) //nolint:gosec // small numbers
+	o := &operator{tenant: tenant.Name, log: l.cfg.Log, random: rand.New(rand.NewPCG(l.cfg.Seed, stream))}
+	for _, api := range l.cfg.APIs {
+		c, err := cupline.New(cupline.Config{URL: api, Key: tenant.Operator})
+		if err != nil {
+			return err
+		}
+		o.apis = append(o.apis, c)
+	}
+	l.operators = append(l.operators, o)
 	return nil
 }
 
 // devices registers what the tenant has, and starts what the suite plays itself.
 func (l *Load) devices(ctx context.Context, admin *cupline.Client, tenant Tenant) ([]target, error) {
-	for _, t := range []device.Type{kind("http"), kind("mqtt"), agentKind()} {
+	kinds := []device.Type{l.kind("http"), l.kind("mqtt")}
+	if tenant.Agent != "" {
+		kinds = append(kinds, l.agentKind())
+	}
+	for _, t := range kinds {
 		if _, err := admin.PutDeviceType(ctx, t); err != nil {
 			return nil, err
 		}
+		l.made.types = append(l.made.types, t.Name)
 	}
 	own := weighed()
 	var targets []target
-	for _, name := range []string{"web-0", "web-1", "thing-0", "thing-1", "absent"} {
-		d := device.Device{ID: name, Type: "suite-mqtt"}
+	for _, name := range l.names() {
+		d := device.Device{ID: l.cfg.Prefix + name, Type: l.cfg.Prefix + "suite-mqtt"}
 		if name[:3] == "web" {
-			d.Type, d.Address = "suite-http", json.RawMessage(fmt.Sprintf(`{"url":%q}`, l.web.url+"/"+tenant.Name+"/"+name))
+			d.Type, d.Address = l.cfg.Prefix+"suite-http", json.RawMessage(fmt.Sprintf(`{"url":%q}`, l.web.url+"/"+tenant.Name+"/"+d.ID))
 		}
 		if _, err := admin.PutDevice(ctx, d); err != nil {
 			return nil, err
 		}
+		l.made.devices = append(l.made.devices, d.ID)
 		if name[:5] == "thing" {
-			t, err := startThing(ctx, l.cfg.Log, l.cfg.MQTT, tenant.Name, name)
+			t, err := startThing(ctx, l.cfg.Log, l.cfg.MQTT, tenant.Name, d.ID)
 			if err != nil {
 				return nil, err
 			}
 			l.things = append(l.things, t)
 		}
-		targets = append(targets, target{device: name, methods: own})
+		targets = append(targets, target{device: d.ID, methods: own})
 	}
 	if tenant.Agent != "" {
-		if _, err := admin.PutDevice(ctx, device.Device{ID: tenant.Agent, Type: "suite-agent"}); err != nil {
+		if _, err := admin.PutDevice(ctx, device.Device{ID: tenant.Agent, Type: l.cfg.Prefix + "suite-agent"}); err != nil {
 			return nil, err
 		}
 		targets = append(targets, target{device: tenant.Agent, agent: true, methods: []string{"relay.set", "relay.set", "test.twice", "test.late", "test.never"}})
 	}
 	return targets, nil
+}
+
+// names of the devices that are played here, and of one that nobody plays.
+func (l *Load) names() []string {
+	var all []string
+	if l.web != nil {
+		all = append(all, "web-0", "web-1")
+	}
+	if l.cfg.MQTT.URL != "" {
+		all = append(all, "thing-0", "thing-1")
+	}
+	return append(all, "absent")
+}
+
+// made is what the load registered.
+type made struct{ devices, types []string }
+
+// Remove deletes what the load registered, for a load of one tenant, with the key of the client
+// that is online.
+func (l *Load) Remove(ctx context.Context) error {
+	var errs []error
+	for _, tenant := range l.cfg.Tenants {
+		admin, err := cupline.New(cupline.Config{URL: l.cfg.APIs[0], Key: tenant.Keys[string(Online)]})
+		if err != nil {
+			return err
+		}
+		defer admin.CloseIdle()
+		for _, name := range l.made.devices {
+			errs = append(errs, admin.DeleteDevice(ctx, name))
+		}
+		for _, name := range l.made.types {
+			errs = append(errs, admin.DeleteDeviceType(ctx, name))
+		}
+	}
+	l.made = made{}
+	return errors.Join(errs...)
 }
 
 // weighed lists the methods of the suite's devices as often as they are sent.
@@ -163,12 +246,29 @@ func weighed() []string {
 	return all
 }
 
+// kind is the device type of the suite's own devices with that driver.
+func (l *Load) kind(driver string) device.Type {
+	t := device.Type{Name: l.cfg.Prefix + "suite-" + driver, Lane: l.lane(), Driver: driver, Methods: map[string]device.Method{}}
+	for _, m := range methods {
+		t.Methods[m] = device.Method{Timeout: device.Duration(Timeout)}
+		t.Methods[m+again] = device.Method{Timeout: device.Duration(Timeout), Idempotent: true}
+	}
+	return t
+}
+
 // agentKind is the type of real agents. None of its methods may run twice.
-func agentKind() device.Type {
+func (l *Load) agentKind() device.Type {
 	once := device.Method{Timeout: device.Duration(Timeout)}
-	return device.Type{Name: "suite-agent", Lane: "default", Driver: "mqtt", Methods: map[string]device.Method{
+	return device.Type{Name: l.cfg.Prefix + "suite-agent", Lane: l.lane(), Driver: "mqtt", Methods: map[string]device.Method{
 		"relay.set": once, "test.twice": once, "test.late": once, "test.never": once,
 	}}
+}
+
+func (l *Load) lane() string {
+	if l.cfg.Lane == "" {
+		return topology.DefaultLane().Name
+	}
+	return l.cfg.Lane
 }
 
 func (l *Load) tell() {
@@ -206,6 +306,11 @@ func (l *Load) Stop() error {
 	l.receiving.Wait()
 	for _, r := range l.receivers {
 		for _, c := range r.pushers {
+			c.CloseIdle()
+		}
+	}
+	for _, o := range l.operators {
+		for _, c := range o.apis {
 			c.CloseIdle()
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	cupline "github.com/cupline/cupline/clients/go"
+	"github.com/cupline/cupline/schema/device"
 	"github.com/cupline/cupline/verify/history"
 )
 
@@ -33,6 +34,7 @@ type order struct {
 
 // sender posts the commands of one client from a seed.
 type sender struct {
+	prefix         string // of the ids
 	tenant, client string
 	apis           []*cupline.Client
 	devices        []target
@@ -111,7 +113,7 @@ func (s *sender) make() order {
 		rpc["params"] = params
 	}
 	if !o.oneWay {
-		id := fmt.Sprintf("%s-%s-%d", s.tenant, s.client, s.count)
+		id := fmt.Sprintf("%s%s-%s-%d", s.prefix, s.tenant, s.client, s.count)
 		rpc["id"] = id
 		quoted, _ := json.Marshal(id) // a string always can
 		o.id = string(quoted)
@@ -153,7 +155,7 @@ func (s *sender) due() (order, bool) {
 func (s *sender) post(api *cupline.Client, o order) string {
 	e := history.Event{
 		Kind: history.Post, Tenant: s.tenant, Client: s.client, ID: o.id, Device: o.device, Method: o.method,
-		Tag: o.tag, Idempotent: o.idempotent, OneWay: o.oneWay, At: time.Now(),
+		Tag: o.tag, Idempotent: o.idempotent, OneWay: o.oneWay, At: time.Now(), TTL: device.DefaultTTL,
 	}
 	// Not under the load's context: a request that the suite itself cuts off would be in doubt.
 	accepted, err := api.SendRaw(context.Background(), o.device, o.body, 0)
@@ -164,7 +166,7 @@ func (s *sender) post(api *cupline.Client, o order) string {
 	}
 	switch {
 	case err == nil:
-		e.Answer, e.Status, e.CommandID = history.Accepted, 202, accepted.CommandID
+		e.Answer, e.Status, e.CommandID, e.Expires = history.Accepted, 202, accepted.CommandID, accepted.ExpiresAt
 	case errors.Is(err, cupline.ErrInDoubt):
 		e.Answer, e.Detail = history.InDoubt, err.Error()
 	default:

@@ -14,10 +14,12 @@ import (
 	"github.com/cupline/cupline/chassis/lifecycle"
 	"github.com/cupline/cupline/chassis/postgres"
 	"github.com/cupline/cupline/chassis/telemetry"
+	"github.com/cupline/cupline/chassis/tracing"
 	"github.com/cupline/cupline/console"
 	"github.com/cupline/cupline/store"
 	"github.com/cupline/cupline/store/audit"
 	"github.com/cupline/cupline/store/changes"
+	"github.com/cupline/cupline/store/credential"
 	"github.com/cupline/cupline/store/deadletter"
 	"github.com/cupline/cupline/store/identity"
 	"github.com/cupline/cupline/store/ledger"
@@ -45,25 +47,27 @@ type App struct {
 	internal *telemetry.Server
 	// certificates shows when those that are loaded end.
 	certificates *telemetry.Certificates
+	tracer       *tracing.Tracer // nil while tracing is off
 	public       *httpapi.Server
 	console      *console.Handler
 
-	pool      *postgres.Pool
-	clock     *postgres.Clock
-	registry  *registry.Store
-	cache     *registry.Cache
-	keys      *identity.Store
-	verifier  *identity.Verifier
-	arrivals  *mailbox.Arrivals
-	quota     *mailbox.Quota
-	link      *broker.Link
-	lanes     *lanes
-	publisher *broker.Publisher
-	intake    *intake.Intake
-	letters   *deadletter.Store
-	desk      *ops.Desk
-	queues    *ops.Queues
-	clients   *ops.Clients
+	pool        *postgres.Pool
+	clock       *postgres.Clock
+	registry    *registry.Store
+	cache       *registry.Cache
+	keys        *identity.Store
+	credentials *credential.Store
+	verifier    *identity.Verifier
+	arrivals    *mailbox.Arrivals
+	quota       *mailbox.Quota
+	link        *broker.Link
+	lanes       *lanes
+	publisher   *broker.Publisher
+	intake      *intake.Intake
+	letters     *deadletter.Store
+	desk        *ops.Desk
+	queues      *ops.Queues
+	clients     *ops.Clients
 }
 
 // New puts a process together; nothing is connected before Run.
@@ -76,9 +80,13 @@ func New(ctx context.Context, cfg Settings, log *zap.Logger, level zap.AtomicLev
 	if a.certificates, err = telemetry.NewCertificates(a.metrics); err != nil {
 		return nil, fmt.Errorf("register the certificates' metrics: %w", err)
 	}
+	if a.tracer, err = tracing.New(ctx, cfg.Trace, "api", a.metrics, log); err != nil {
+		return nil, err
+	}
 	a.group.Add("internal port", a.internal.Start, a.internal.Stop)
+	a.group.Add("traces", nil, a.tracer.Stop)
 	// Each part registers its teardown behind those that it needs.
-	for _, build := range []func(context.Context) error{a.database, a.broker, a.serve} {
+	for _, build := range []func(context.Context) error{a.database, a.broker, a.devices, a.serve} {
 		if err := build(ctx); err != nil {
 			return nil, err
 		}
@@ -187,13 +195,13 @@ func (a *App) serve(context.Context) error {
 	a.group.Add("failed log-ins", logins.Start, logins.Stop)
 	a.public = httpapi.New(httpapi.Config{
 		Addr: a.cfg.Listen, Verifier: a.verifier, Clock: a.clock, Acceptor: a.intake,
-		Registry: a.registry, Keys: a.keys, Ledger: ledger.NewReader(a.pool), Mailbox: mailbox.New(a.pool, mailbox.Limits{}),
-		Arrivals: a.arrivals, Trail: audit.New(a.pool), Letters: a.letters, Desk: a.desk, Queues: a.queues, LoopGuard: a.cfg.LoopGuard,
-		Clients: a.clients, Console: a.console,
+		Registry: a.registry, Keys: a.keys, Credentials: a.credentials, Ledger: ledger.NewReader(a.pool), Mailbox: mailbox.New(a.pool, mailbox.Limits{}),
+		Arrivals: a.arrivals, Trail: audit.New(a.pool), Letters: a.letters, Desk: a.desk, Queues: a.queues,
+		LoopGuard: a.cfg.LoopGuard, Clients: a.clients, Console: a.console,
 		KeyRate: buckets(a.cfg.Limits.KeyRate, bursts), Failures: buckets(a.cfg.Limits.FailedLogins, loginBursts), Logins: logins,
 		Proxies: proxies, Timeouts: a.cfg.Limits.timeouts(),
 		Origins: a.cfg.Origins, Polls: a.cfg.LongPolls, AccessLog: a.cfg.AccessLog,
-		Metrics: metrics, Log: a.log, Failed: a.group.Fail,
+		Metrics: metrics, Tracer: a.tracer, Log: a.log, Failed: a.group.Fail,
 	})
 	a.group.Add("public port", a.public.Start, a.finish)
 	a.group.Add("readiness", nil, func(context.Context) error {

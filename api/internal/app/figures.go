@@ -12,11 +12,8 @@ import (
 	"github.com/cupline/cupline/chassis/telemetry"
 )
 
-// How often the broker is asked for its queues, and for how long.
-const (
-	figuresEvery = 15 * time.Second
-	figuresLimit = 10 * time.Second
-)
+// figuresLimit bounds one look.
+const figuresLimit = 10 * time.Second
 
 // figures are what the broker says of the platform's queues. Every api shows the same: take
 // the largest, not the sum. Without the management API there are ready and consumers only,
@@ -87,7 +84,7 @@ func (a *App) survey() error {
 		return fmt.Errorf("register the figures of queues: %w", err)
 	}
 	s := telemetry.NewSurvey(telemetry.SurveyConfig{
-		Name: "queues", Every: figuresEvery, Limit: figuresLimit, Ask: f.ask, Lost: f.lost, Log: a.log,
+		Name: "queues", Every: a.cfg.Figures, Limit: figuresLimit, Ask: f.ask, Lost: f.lost, Log: a.log,
 	})
 	a.group.Add("figures", s.Start, s.Stop)
 	return nil

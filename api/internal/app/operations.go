@@ -25,7 +25,7 @@ func (a *App) operations(metrics *httpapi.Metrics) error {
 	a.letters = deadletter.New(a.pool)
 	a.desk = ops.New(ops.Config{
 		Letters: a.letters, Registry: finder{a.cache}, Policies: a.intake, Publisher: publisher{a.publisher}, Clock: a.clock,
-		Ready: a.link.Ready, Guard: a.cfg.LoopGuard, Redriven: metrics.Redriven, Log: a.log,
+		Ready: a.link.Ready, Redriven: metrics.Redriven, Guard: a.cfg.LoopGuard, Tracer: a.tracer, Log: a.log,
 	})
 	resumer := ops.NewResumer(a.desk)
 	runner := ops.NewRunner(a.desk, a.letters)

@@ -254,6 +254,10 @@ func scopes(t *testing.T, w *world) {
 	for path, item := range contracttest.Load(t).Doc.Paths.Map() {
 		for method, operation := range item.Operations() {
 			said := needed.FindStringSubmatch(operation.Description)
+			if said == nil && strings.HasPrefix(operation.Description, "Any key") {
+				w.expect(w.do(method, parameter.ReplaceAllString(path, "x"), "", "Authorization", "Bearer "+with[auth.Scopes()[0]]), 200, "")
+				continue
+			}
 			if said == nil {
 				t.Errorf("%s %s names no scope", method, path)
 				continue

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cupline/cupline/chassis/settings"
 	"github.com/cupline/cupline/chassis/telemetry"
+	"github.com/cupline/cupline/chassis/tracing"
 	"github.com/cupline/cupline/store/identity"
 )
 
@@ -20,7 +21,7 @@ type Settings struct {
 	ManagementURL settings.Secret `env:"RABBITMQ_MANAGEMENT_URL" doc:"the broker's management API, http://user:password@host:port; without it GET /v1/queues knows depth and consumers only"`
 
 	Listen       string   `env:"CUPLINE_LISTEN" default:"127.0.0.1:8080" doc:"host:port of the API"`
-	InternalAddr string   `env:"CUPLINE_INTERNAL_ADDR" default:"127.0.0.1:9101" doc:"host:port of /healthz, /readyz, /metrics and /loglevel; it asks for no credentials"`
+	InternalAddr string   `env:"CUPLINE_INTERNAL_ADDR" default:"127.0.0.1:9101" doc:"host:port of /healthz, /readyz, /metrics, /loglevel, and of /broker/, where RabbitMQ asks about devices; it asks for no credentials"`
 	Profiles     bool     `env:"CUPLINE_PROFILES" default:"false" doc:"Go's profiles at /debug/pprof/ of the internal port, for who may reach it"`
 	Origins      []string `env:"CUPLINE_CORS_ORIGINS" doc:"origins of web pages that may call the API, such as https://shop.example, comma separated; none when empty"`
 
@@ -34,14 +35,19 @@ type Settings struct {
 
 	DatabaseConnections int32 `env:"CUPLINE_DATABASE_CONNECTIONS" default:"16" doc:"connections to Postgres besides the one that listens; 2 to 100"`
 
+	DeviceCertificates bool `env:"CUPLINE_DEVICE_CERTIFICATES" default:"false" doc:"lets devices log in without a password whose client certificate the broker has verified; only with mqtt.ssl_cert_login = true at the broker"`
+
 	AccessLog bool          `env:"CUPLINE_ACCESS_LOG" default:"false" doc:"a log line for each request"`
 	Drain     time.Duration `env:"CUPLINE_DRAIN" default:"20s" doc:"how long requests under way may go on at SIGTERM; 0s to 5m"`
+
+	Figures time.Duration `env:"CUPLINE_FIGURES_EVERY" default:"15s" doc:"pause between two looks at figures that only the broker or the database can tell; 1s to 10m"`
 
 	Limits Limits
 
 	Tokens identity.TokenSettings
 
-	Log telemetry.LogConfig
+	Log   telemetry.LogConfig
+	Trace tracing.Settings
 }
 
 // Check reports every problem that no single value shows.
@@ -62,6 +68,9 @@ func (s *Settings) Check() error {
 	}
 	if s.DatabaseConnections < 2 || s.DatabaseConnections > 100 {
 		wrong("CUPLINE_DATABASE_CONNECTIONS is %d: must be 2 to 100", s.DatabaseConnections)
+	}
+	if s.Figures < time.Second || s.Figures > 10*time.Minute {
+		wrong("CUPLINE_FIGURES_EVERY is %s: must be 1s to 10m", s.Figures)
 	}
 	if s.Drain < 0 || s.Drain > 5*time.Minute {
 		wrong("CUPLINE_DRAIN is %s: must be 0s to 5m", s.Drain)

@@ -50,19 +50,24 @@ func (a *action) act(who auth.Principal) (deadletter.Act, error) {
 	if strings.TrimSpace(a.Reason) == "" || len(a.Reason) > maxReason {
 		return deadletter.Act{}, problem.New(problem.InvalidRequest, "say why, in 1 to %d bytes", maxReason).At("reason")
 	}
-	if len(a.Actor) > maxActor {
-		return deadletter.Act{}, problem.New(problem.InvalidRequest, "at most %d bytes", maxActor).At("actor")
+	actor, err := actorOf(who, a.Actor)
+	return deadletter.Act{Actor: actor, Reason: a.Reason}, err
+}
+
+func actorOf(who auth.Principal, said string) (string, error) {
+	if len(said) > maxActor {
+		return "", problem.New(problem.InvalidRequest, "at most %d bytes", maxActor).At("actor")
 	}
 	actor := who.Actor()
-	if a.Actor != "" {
-		actor = a.Actor + " (" + actor + ")"
+	if said != "" {
+		actor = said + " (" + actor + ")"
 	}
-	return deadletter.Act{Actor: actor, Reason: a.Reason}, nil
+	return actor, nil
 }
 
 // ofLetter reads whose letter the path names.
-func ofLetter(c echo.Context, who auth.Principal) (tenant string, id uuid.UUID, err error) {
-	if err = knownParams(c, "tenant"); err == nil {
+func ofLetter(c echo.Context, who auth.Principal, params ...string) (tenant string, id uuid.UUID, err error) {
+	if err = knownParams(c, append(params, "tenant")...); err == nil {
 		tenant, err = tenantOf(c, who)
 	}
 	if err == nil {
@@ -141,7 +146,11 @@ func (s *Server) actOn(c echo.Context, who auth.Principal, do func(context.Conte
 	if err != nil {
 		return err
 	}
-	return answer(c, http.StatusOK, s.letterOf(&l))
+	told := s.lettersOf([]deadletter.Letter{l})
+	if err := s.marked(c.Request().Context(), tenant, told); err != nil {
+		return err
+	}
+	return answer(c, http.StatusOK, told[0])
 }
 
 // foundLetter reads the letter that the path names, or says that there is none.

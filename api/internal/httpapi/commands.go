@@ -10,6 +10,7 @@ import (
 	"github.com/cupline/cupline/api/internal/auth"
 	"github.com/cupline/cupline/api/internal/intake"
 	"github.com/cupline/cupline/api/internal/problem"
+	"github.com/cupline/cupline/chassis/tracing"
 	"github.com/cupline/cupline/schema/envelope"
 )
 
@@ -30,10 +31,16 @@ func (s *Server) sendCommands(c echo.Context, who auth.Principal) error {
 	if err != nil {
 		return err
 	}
+	came := tracing.Context(trace(header))
+	span := s.cfg.Tracer.Start(tracing.Server, "POST commands", came)
+	defer span.End()
+	went := envelope.Trace(span.Context(came))
+	c.Set(traceKey, went.Parent)
 	results, batch, err := s.cfg.Acceptor.Accept(c.Request().Context(), intake.Post{
 		Tenant: who.Tenant, Client: who.Client, Reach: who.Reach, Device: param(c, "device"), Body: body, TTL: ttl,
-		Trace: trace(header),
+		Trace: went,
 	})
+	describePost(span, who, param(c, "device"), results, err)
 	if err != nil {
 		return err
 	}
@@ -55,6 +62,27 @@ func (s *Server) sendCommands(c echo.Context, who auth.Principal) error {
 	}
 	answer := append(make([]byte, 0, len(items)+12), `{"items":`...)
 	return c.Blob(http.StatusAccepted, jsonType, append(append(answer, items...), '}'))
+}
+
+// traceKey is where a request's trace is kept for those who measure it.
+const traceKey = "trace"
+
+// describePost says in a span what was posted and what became of it.
+func describePost(span *tracing.Span, who auth.Principal, device string, results []intake.Result, err error) {
+	span.Set("cupline.tenant", who.Tenant)
+	span.Set("cupline.client", who.Client)
+	span.Set("cupline.device", device)
+	for i := range results {
+		if i == 0 {
+			span.Set("cupline.command_id", results[i].CommandID.String())
+		}
+		if p := results[i].Problem; p != nil {
+			err = p
+		}
+	}
+	if err != nil {
+		span.Fail(string(asProblem(err).Code))
+	}
 }
 
 // commonCause is the problem of all items where no item was accepted, and all for one cause; else nil.

@@ -59,6 +59,9 @@ func (s *Server) live(ctx context.Context, tenant string, id uuid.UUID) (life, e
 		return l, err
 	}
 	l.Letters = s.lettersOf(page.Letters)
+	if err := s.marked(ctx, tenant, l.Letters); err != nil {
+		return l, err
+	}
 	if l.Client == "" && len(page.Letters) > 0 {
 		l.Client = page.Letters[0].Client
 	}
@@ -148,6 +151,9 @@ type wholeLetter struct {
 	// DeliveredAt is when the client acked it.
 	DeliveredAt *time.Time `json:"delivered_at"`
 	Events      []event    `json:"events"`
+	// GroupMark is its group's; Notes are its own and its group's, the first 1,000.
+	GroupMark mark   `json:"group_mark"`
+	Notes     []note `json:"notes"`
 	// Related are the letters of its origin and of its redrives.
 	Related []letter `json:"related"`
 }
@@ -185,5 +191,18 @@ func (s *Server) getLetter(c echo.Context, who auth.Principal) error {
 		return err
 	}
 	whole.Related = s.lettersOf(kin)
+	if err := s.marked(ctx, l.Tenant, whole.Related); err != nil {
+		return err
+	}
+	marks, err := s.cfg.Letters.Marks(ctx, l.Tenant, []uuid.UUID{l.LetterID, l.Group})
+	if err != nil {
+		return err
+	}
+	whole.mark, whole.GroupMark = markOf(marks[l.LetterID]), markOf(marks[l.Group])
+	notes, err := s.cfg.Letters.Notes(ctx, l.Tenant, []uuid.UUID{l.LetterID, l.Group}, uuid.Nil, maxPage)
+	if err != nil {
+		return err
+	}
+	whole.Notes = notesOf(notes)
 	return answer(c, http.StatusOK, whole)
 }

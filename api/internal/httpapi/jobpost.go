@@ -120,11 +120,15 @@ func (s *Server) dryRun(c echo.Context, j *deadletter.Job) error {
 	if err != nil {
 		return err
 	}
-	groups, err := s.cfg.Letters.Groups(ctx, j.Filter, dryGroups)
+	found, err := s.cfg.Letters.Groups(ctx, j.Filter, dryGroups)
+	if err != nil {
+		return err
+	}
+	groups, err := s.groupsOf(ctx, j.Tenant, found)
 	if err != nil {
 		return err
 	}
 	return answer(c, http.StatusOK, map[string]any{
-		"dry_run": true, "letters": all, "maybe": maybe, "held": held, "older_than_a_day": aged, "groups": groupsOf(groups),
+		"dry_run": true, "letters": all, "maybe": maybe, "held": held, "older_than_a_day": aged, "groups": groups,
 	})
 }

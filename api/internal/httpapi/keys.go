@@ -123,7 +123,7 @@ func answerToken(c echo.Context, token string, made identity.Key) error {
 	return answer(c, http.StatusCreated, told)
 }
 
-// Overlap of a rotation: both keys are good for so long.
+// Overlap of a rotation, of a key or a device's credential: the old and the new one are good for so long.
 const (
 	usualOverlap = 24 * time.Hour
 	maxOverlap   = 30 * 24 * time.Hour

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"encoding/hex"
 	"encoding/json"
 	"net/http"
@@ -43,10 +44,12 @@ type letter struct {
 	ChangedAt     *time.Time      `json:"changed_at,omitempty"`
 	ChangedBy     string          `json:"changed_by,omitempty"`
 	ChangedWhy    string          `json:"changed_why,omitempty"`
+	mark
 }
 
 func (s *Server) letterOf(l *deadletter.Letter) letter {
 	return letter{
+		mark:     markOf(deadletter.Mark{}),
 		Held:     l.State == deadletter.Open && l.Redrive >= s.cfg.LoopGuard,
 		LetterID: l.LetterID.String(), State: l.State, Reason: l.Reason, Executed: l.Executed, Detail: l.Detail, Cause: l.Cause,
 		Group: l.Group.String(), CommandID: uuidText(l.CommandID), Client: l.Client, ID: oneValue(l.ID), Device: l.Device,
@@ -170,7 +173,11 @@ func (s *Server) listLetters(c echo.Context, who auth.Principal) error {
 	if err != nil {
 		return err
 	}
-	told := map[string]any{"letters": s.lettersOf(page.Letters)}
+	letters := s.lettersOf(page.Letters)
+	if err := s.marked(c.Request().Context(), f.Tenant, letters); err != nil {
+		return err
+	}
+	told := map[string]any{"letters": letters}
 	if page.Next != nil {
 		told["next"] = page.Next.String()
 	}
@@ -196,17 +203,23 @@ type group struct {
 	LastAt     time.Time `json:"last_at"`
 	// PerMinute over the last five minutes.
 	PerMinute float64 `json:"per_minute"`
+	mark
 }
 
-func groupsOf(found []deadletter.Group) []group {
+func (s *Server) groupsOf(ctx context.Context, tenant string, found []deadletter.Group) ([]group, error) {
+	ids := make([]uuid.UUID, len(found))
+	for i := range found {
+		ids[i] = found[i].ID
+	}
+	marks, err := s.cfg.Letters.Marks(ctx, tenant, ids)
 	groups := make([]group, len(found))
 	for i, g := range found {
 		groups[i] = group{
 			g.ID.String(), g.Reason, g.DeviceType, g.Method, g.Cause, g.Count, g.Open, g.Maybe, g.First, g.Last,
-			float64(g.Recent) / deadletter.RateWindow.Minutes(),
+			float64(g.Recent) / deadletter.RateWindow.Minutes(), markOf(marks[g.ID]),
 		}
 	}
-	return groups
+	return groups, err
 }
 
 func (s *Server) groupLetters(c echo.Context, who auth.Principal) error {
@@ -222,5 +235,9 @@ func (s *Server) groupLetters(c echo.Context, who auth.Principal) error {
 	if err != nil {
 		return err
 	}
-	return answer(c, http.StatusOK, map[string]any{"groups": groupsOf(found)})
+	groups, err := s.groupsOf(c.Request().Context(), f.Tenant, found)
+	if err != nil {
+		return err
+	}
+	return answer(c, http.StatusOK, map[string]any{"groups": groups})
 }

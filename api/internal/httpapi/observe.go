@@ -101,7 +101,8 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		if route == "" {
 			route = "none"
 		}
-		s.cfg.Metrics.requests.WithLabelValues(route, method(c.Request().Method), strconv.Itoa(status)).Observe(took.Seconds())
+		traceParent, _ := c.Get(traceKey).(string)
+		telemetry.Observe(s.cfg.Metrics.requests.WithLabelValues(route, method(c.Request().Method), strconv.Itoa(status)), took, traceParent)
 		if s.cfg.AccessLog {
 			who := principal(c)
 			s.cfg.Log.Info("request", zap.String("method", c.Request().Method), zap.String("route", route), zap.Int("status", status),

@@ -38,6 +38,8 @@ var kinds = map[problem.Code]kind{
 	problem.KeyEnded:             {http.StatusConflict, "The key is no longer good", 0},
 	problem.OtherReach:           {http.StatusConflict, "The client's keys reach other devices", 0},
 	problem.UnknownCommand:       {http.StatusNotFound, "Nothing is known of this command", 0},
+	problem.UnknownCredential:    {http.StatusNotFound, "No such credential", 0},
+	problem.TooManyCredentials:   {http.StatusConflict, "The device has too many credentials", 0},
 	problem.MethodNotAllowed:     {http.StatusMethodNotAllowed, "This method is not for this resource", 0},
 	problem.InUse:                {http.StatusConflict, "It is still in use", 0},
 	problem.TooLarge:             {http.StatusRequestEntityTooLarge, "The body is too large", 0},

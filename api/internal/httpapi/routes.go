@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -37,7 +38,7 @@ func stored(serve handler) handler {
 
 // routes lists all of them; schema/openapi.yaml has the same ones.
 func routes() []route {
-	return append([]route{
+	return slices.Concat([]route{
 		{http.MethodPost, "/v1/devices/:device/commands", auth.CommandsSend, (*Server).sendCommands},
 		{http.MethodGet, "/v1/commands", auth.RepliesRead, stored((*Server).findCommands)},
 		{http.MethodGet, "/v1/commands/:command_id", auth.RepliesRead, stored((*Server).getCommand)},
@@ -62,7 +63,7 @@ func routes() []route {
 		{http.MethodGet, "/v1/tenants/:tenant", auth.TenantsAdmin, stored((*Server).getTenant)},
 		{http.MethodPut, "/v1/tenants/:tenant", auth.TenantsAdmin, stored((*Server).putTenant)},
 		{http.MethodDelete, "/v1/tenants/:tenant", auth.TenantsAdmin, stored((*Server).deleteTenant)},
-	}, append(operatorRoutes(), overviewRoutes()...)...)
+	}, deviceRoutes(), operatorRoutes(), overviewRoutes())
 }
 
 // guarded lets in whoever has the scope.

@@ -18,8 +18,10 @@ import (
 	"github.com/cupline/cupline/api/internal/intake"
 	"github.com/cupline/cupline/api/internal/limits"
 	"github.com/cupline/cupline/api/internal/ops"
+	"github.com/cupline/cupline/chassis/tracing"
 	"github.com/cupline/cupline/console"
 	"github.com/cupline/cupline/store/audit"
+	"github.com/cupline/cupline/store/credential"
 	"github.com/cupline/cupline/store/deadletter"
 	"github.com/cupline/cupline/store/identity"
 	"github.com/cupline/cupline/store/ledger"
@@ -35,14 +37,15 @@ type Config struct {
 	Acceptor Acceptor
 	Clock    intake.Clock
 
-	Registry *registry.Store
-	Keys     *identity.Store
-	Ledger   *ledger.Reader
-	Mailbox  *mailbox.Store
-	Arrivals *mailbox.Arrivals
-	Trail    *audit.Trail
-	Letters  *deadletter.Store
-	Desk     *ops.Desk
+	Registry    *registry.Store
+	Keys        *identity.Store
+	Credentials *credential.Store
+	Ledger      *ledger.Reader
+	Mailbox     *mailbox.Store
+	Arrivals    *mailbox.Arrivals
+	Trail       *audit.Trail
+	Letters     *deadletter.Store
+	Desk        *ops.Desk
 	// LoopGuard is how many redrives of a letter's command may have died before the letter is held.
 	LoopGuard int
 	Queues    *ops.Queues
@@ -64,7 +67,9 @@ type Config struct {
 	AccessLog bool
 	Timeouts  Timeouts
 	Metrics   *Metrics
-	Log       *zap.Logger
+	// Tracer of posts; nil is off.
+	Tracer *tracing.Tracer
+	Log    *zap.Logger
 	// Failed is told when the server dies while it runs.
 	Failed func(error)
 }

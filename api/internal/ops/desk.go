@@ -13,6 +13,7 @@ import (
 	"github.com/cupline/cupline/api/internal/intake"
 	"github.com/cupline/cupline/api/internal/problem"
 	"github.com/cupline/cupline/chassis/failpoint"
+	"github.com/cupline/cupline/chassis/tracing"
 	"github.com/cupline/cupline/schema/envelope"
 	"github.com/cupline/cupline/schema/jsonrpc"
 	"github.com/cupline/cupline/schema/message"
@@ -49,11 +50,13 @@ type Config struct {
 	Clock     intake.Clock
 	// Ready is nil while the broker can be reached: nothing is taken up before.
 	Ready func() error
-	// Redriven counts a redrive that is confirmed and noted.
-	Redriven func(tenant, lane string)
 	// Guard is how often a letter's command may have died again before the letter is held. 1 or more.
 	Guard int
-	Log   *zap.Logger
+	// Redriven counts a redrive that is confirmed and noted.
+	Redriven func(tenant, lane string)
+	// Tracer of redrives; nil is off.
+	Tracer *tracing.Tracer
+	Log    *zap.Logger
 }
 
 // Desk acts on dead letters. It is safe for concurrent use.
@@ -156,11 +159,23 @@ func (d *Desk) publish(ctx context.Context, r *deadletter.Redrive) error {
 	defer cancel()
 	now := d.cfg.Clock.Now().UTC().Truncate(time.Millisecond)
 	command := Command(r, now)
-	return d.cfg.Publisher.Publish(ctx, command.Message(now))
+	came := tracing.Context(command.Trace)
+	span := d.cfg.Tracer.StartLinked(tracing.Producer, "redrive", came)
+	defer span.End()
+	span.Set("cupline.tenant", command.Tenant)
+	span.Set("cupline.command_id", command.ID.String())
+	span.Set("cupline.redrive_of", command.RedriveOf.String())
+	command.Trace = envelope.Trace(span.Context(came))
+	err := d.cfg.Publisher.Publish(ctx, command.Message(now))
+	if err != nil {
+		span.Fail(err.Error())
+	}
+	return err
 }
 
 // Command is the new command: same client, same bytes, its own command id, linked to the old one,
-// with a fresh time-to-live. Nothing of the old envelope comes along but the trace.
+// with a fresh time-to-live. Nothing of the old envelope comes along but the trace, which a
+// redrive links to, or goes on with where tracing is off.
 func Command(r *deadletter.Redrive, now time.Time) envelope.Command {
 	return envelope.Command{
 		Lane: r.Lane, Tenant: r.Letter.Tenant, Device: r.Letter.Device, Client: r.Letter.Client, ID: r.CommandID,

@@ -186,8 +186,7 @@ func fillBench(t *testing.T, pool *postgres.Pool, letters int) *bench {
 	b := &bench{pool: pool, letters: deadletter.New(pool), wire: &wire{arrived: map[uuid.UUID]map[uuid.UUID]bool{}}, tenant: "t" + uuid.NewString()[:13]}
 	b.desk = ops.New(ops.Config{
 		Letters: b.letters, Registry: registry{}, Policies: policies{}, Publisher: b.wire, Clock: clock{},
-		Ready: func() error { return nil }, Guard: 3,
-		Redriven: func(string, string) {}, Log: zap.NewNop(),
+		Ready: func() error { return nil }, Guard: 3, Redriven: func(string, string) {}, Log: zap.NewNop(),
 	})
 	for range letters {
 		settled, err := b.letters.Settle(t.Context(), ledger.Key{}, func(*ledger.Row) deadletter.Resolution {

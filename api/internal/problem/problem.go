@@ -29,6 +29,8 @@ const (
 	KeyEnded             Code = "key_ended"
 	OtherReach           Code = "other_reach"
 	UnknownCommand       Code = "unknown_command"
+	UnknownCredential    Code = "unknown_credential"
+	TooManyCredentials   Code = "too_many_credentials"
 	MethodNotAllowed     Code = "method_not_allowed"
 	InUse                Code = "in_use"
 	TooLarge             Code = "too_large"

@@ -10,15 +10,19 @@ import (
 // Tenant whose letters are asked for. Others have some, too.
 const Tenant = "acme"
 
-// make letters over 30 days, the same ones each time but for the time they end at: a fifth in one outage of two hours,
-// 20 days ago, half of that of one device; a tenth in the last day; the rest evenly. Half are of one client, the others of
-// 5,000; there are 20,000 devices, 20 methods, and 4 ways in which each reason is told. "expired" never meets one method.
+// lettersSQL makes letters $1 to $2 of $4, of tenant $3: over 30 days, in the order of time, as the recorder writes them, and
+// the same ones each time but for the time they end at. A fifth die in one outage of two hours, 20 days ago, half of
+// these of one device; a tenth more than evenly in the last day. Half of all are of one client, the others of 5,000; there are
+// 20,000 devices, 20 methods, and 4 ways in which each reason is told. "expired" never meets one method.
 const lettersSQL = `
-with n as (select n, abs(hashint4(n)::bigint) as a, abs(hashint4(n + 10000019)::bigint) as b, abs(hashint4(n + 20000003)::bigint) as c
+with n as (select n, n::float8 / $4 as p, abs(hashint4(n)::bigint) as a, abs(hashint4(n + 10000019)::bigint) as b, abs(hashint4(n + 20000003)::bigint) as c
 	from generate_series($1::int, $2::int) n),
-made as (select *, a % 10 in (0, 1) as outage,
-		case when a % 10 in (0, 1) then 20 * 86400 + b % 7200 when a % 10 = 2 then b % 86400 else b % (30 * 86400) end as age,
-		'type-' || b / 7 % 5 as type, c % 5 as why, md5('cupline ' || n)::uuid as u
+made as (select *, p between 0.2333 and 0.4333 as outage,
+		case when p < 0.2333 then 30 * 86400 - p / 0.2333 * 10 * 86400
+			when p < 0.4333 then 20 * 86400 - (p - 0.2333) / 0.2 * 7200
+			when p < 0.8767 then 20 * 86400 - 7200 - (p - 0.4333) / 0.4434 * (19 * 86400 - 7200)
+			else 86400 * (1 - (p - 0.8767) / 0.1233) end as age,
+		'type-' || b / 7 % 5 as type, c % 5 as why, md5('cupline ' || $3 || n)::uuid as u
 	from n),
 named as (select *, type || '.method-' || a / 11 % 4 as method from made),
 whole as (select *, case when outage then 'device_offline'
@@ -35,27 +39,26 @@ select $3, u, uuid_send(u), u, 'client-' || case when c % 2 = 0 then 0 else c / 
 	case when age < 86400 or c % 10 < 3 then 'open' when c % 10 = 3 then 'discarded' else 'redriven' end,
 	convert_to('{"jsonrpc":"2.0","id":"c-' || n || '","method":"' || method || '","params":{"on":true,"order":"order-' || a || '","note":"' || md5(n::text) || '"}}', 'UTF8'),
 	'{"content_type":"application/json","delivery_mode":2}', '{"cupline-tenant":"acme","cupline-client":"web"}', '[]', '',
-	now() - age * interval '1 second' - (c % 1000000) * interval '1 microsecond'
+	now() - age * interval '1 second'
 from whole`
 
 // batch is how many letters one statement makes.
 const batch = 20_000
 
-// Fill makes letters of Tenant until there are that many, and a hundredth of that for another. What is there already is
-// kept. The counts are added up, and the tables are analysed as autovacuum would.
+// Fill makes that many letters of Tenant, and a hundredth of that for another, unless they are there already. The
+// counts are added up, and the tables are analysed as autovacuum would.
 func Fill(ctx context.Context, pool *postgres.Pool, letters int, say func(format string, values ...any)) error {
 	for tenant, want := range map[string]int{Tenant: letters, "other": letters / 100} {
 		var have int
 		if err := pool.QueryRow(ctx, `select count(*) from dead_letters where tenant = $1`, tenant).Scan(&have); err != nil {
 			return fmt.Errorf("count the letters: %w", err)
 		}
-		first := 1
-		if tenant != Tenant {
-			first = 1_000_000_000
+		if have > 0 && have < want {
+			return fmt.Errorf("the database has %d letters of %s already, which is neither none nor %d", have, tenant, want)
 		}
 		for made := have; made < want; made += batch {
 			last := min(made+batch, want)
-			if _, err := pool.Exec(ctx, lettersSQL, first+made, first+last-1, tenant); err != nil {
+			if _, err := pool.Exec(ctx, lettersSQL, made+1, last, tenant, want); err != nil {
 				return fmt.Errorf("make letters: %w", err)
 			}
 			if made/batch%10 == 0 {

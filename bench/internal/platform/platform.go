@@ -139,7 +139,7 @@ func (p *Platform) migrate(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("make the services' users: %w", err)
 	}
-	p.logins = map[string]string{services.API: logins.API, services.Dispatcher: logins.Dispatcher, services.Pusher: logins.Pusher}
+	p.logins = map[string]string{services.API: logins.API, services.Dispatcher: logins.Dispatcher, services.Pusher: logins.Pusher, "janitor": logins.Janitor}
 	return nil
 }
 
@@ -175,6 +175,9 @@ func (p *Platform) startServices(ctx context.Context) error {
 	for _, name := range serviceNames() {
 		own := maps.Clone(env)
 		own["DATABASE_URL"] = p.logins[name]
+		if name == services.Dispatcher {
+			own["CUPLINE_JANITOR_DATABASE_URL"] = p.logins["janitor"]
+		}
 		service, err := p.set().Start(services.Spec{Name: name, Program: name, Env: own})
 		if err != nil {
 			return err
@@ -201,6 +204,9 @@ func (p *Platform) startServices(ctx context.Context) error {
 
 // BrokerURL is the broker's AMQP address.
 func (p *Platform) BrokerURL() string { return p.broker.URL() }
+
+// DatabaseURL is that of the tables' owner.
+func (p *Platform) DatabaseURL() string { return p.database.URL() }
 
 // MQTTAddress is host:port of the broker's MQTT listener.
 func (p *Platform) MQTTAddress() string { return p.broker.MQTTAddress() }

@@ -22,7 +22,7 @@ func Command(c *console.Console) *cobra.Command {
 		Use: "dead-letters", Aliases: []string{"dead-letter", "dl"}, Args: cobra.NoArgs,
 		Short: "See what died and why; send it again, or let it go",
 	}
-	cmd.AddCommand(list(c), groups(c), show(c), redrive(c), discard(c), undo(c), export(c), jobs(c))
+	cmd.AddCommand(list(c), groups(c), show(c), redrive(c), discard(c), undo(c), note(c), mark(c), export(c), jobs(c))
 	return cmd
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -56,7 +57,10 @@ func describe(w *strings.Builder, l *cupline.WholeLetter) {
 	if l.Held {
 		field("held", fmt.Sprintf("redrive %d died, too: redriving it once more takes --include-held", l.Redrive))
 	}
-	field("group", l.Group)
+	field("assignee", l.Assignee)
+	field("tags", strings.Join(l.Tags, ", "))
+	field("group", strings.Join(slices.DeleteFunc([]string{l.Group, l.GroupMark.Assignee, strings.Join(l.GroupMark.Tags, " ")},
+		func(part string) bool { return part == "" }), ", "))
 	delivered := "; not delivered yet"
 	if l.DeliveredAt != nil {
 		delivered = "; the client acked it " + console.Time(*l.DeliveredAt)
@@ -66,6 +70,10 @@ func describe(w *strings.Builder, l *cupline.WholeLetter) {
 	} else {
 		field("told", string(l.Told)+delivered)
 	}
+	contents(w, l)
+}
+
+func contents(w *strings.Builder, l *cupline.WholeLetter) {
 	for _, part := range []struct {
 		name string
 		json json.RawMessage
@@ -79,6 +87,12 @@ func describe(w *strings.Builder, l *cupline.WholeLetter) {
 	if len(l.Changes) > 0 {
 		fmt.Fprint(w, "\nsent with other params\n")
 		changes(w, l.Changes)
+	}
+	if len(l.Notes) > 0 {
+		fmt.Fprint(w, "\nnotes\n")
+	}
+	for _, n := range l.Notes {
+		fmt.Fprintf(w, "  %s  %s: %s\n", console.Time(n.At), n.Actor, n.Note)
 	}
 	fmt.Fprint(w, "\nevents\n")
 	Events(w, l.Events)

@@ -21,7 +21,7 @@ import (
 // Command is `cupline devices`.
 func Command(c *console.Console) *cobra.Command {
 	cmd := &cobra.Command{Use: "devices", Aliases: []string{"device"}, Short: "List, make and delete devices", Args: cobra.NoArgs}
-	cmd.AddCommand(list(c), get(c), put(c), remove(c))
+	cmd.AddCommand(list(c), get(c), put(c), remove(c), credentials(c), disconnect(c))
 	return cmd
 }
 

@@ -1,23 +1,45 @@
 package livetest
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/cupline/cupline/chassis/brokertest"
 	"github.com/cupline/cupline/cli/internal/exit"
 )
 
 func TestTheDemoIsMadeAndMayBeMadeAgain(t *testing.T) {
 	t.Parallel()
 	s := migrated(t)
-	if _, errs, code := s.run(t, "demo"); code != exit.Usage || !strings.Contains(errs, "CUPLINE_MQTT_PASSWORD is not set") {
-		t.Errorf("without a password it ends with %d: %s", code, errs)
+	if _, errs, code := s.run(t, "demo"); code != exit.Usage || !strings.Contains(errs, "password-file") {
+		t.Errorf("without a file it ends with %d: %s", code, errs)
 	}
-	s["RABBITMQ_MANAGEMENT_URL"], s["CUPLINE_MQTT_PASSWORD"] = brokertest.New(t).ManagementURL(), "secret"
-	for range 2 {
-		if out, errs, code := s.run(t, "demo"); code != exit.OK || !strings.Contains(errs, "demo/host") {
+	file := filepath.Join(t.TempDir(), "agent", "password")
+	var first string
+	for i := range 3 {
+		out, errs, code := s.run(t, "demo", "--password-file", file)
+		if code != exit.OK || !strings.Contains(errs, "demo/host") {
 			t.Fatalf("demo ends with %d: %s%s", code, out, errs)
+		}
+		password, err := os.ReadFile(file)
+		if err != nil || !strings.HasPrefix(string(password), "dev_") || strings.Contains(errs, strings.TrimSpace(string(password))) {
+			t.Fatalf("%q, %v", password, err)
+		}
+		switch i {
+		case 0:
+			first = string(password)
+		case 1:
+			if string(password) != first {
+				t.Error("a good password was replaced")
+			}
+			if err := os.WriteFile(file, []byte("dev_something_else"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		case 2:
+			if string(password) == first || strings.Contains(string(password), "else") {
+				t.Error("a password that is no good stays")
+			}
 		}
 	}
 	if out, errs, code := s.run(t, "keys", "create", "--database", "--tenant", "demo", "--client", "me"); code != exit.OK {

@@ -1,4 +1,4 @@
-// Package management speaks RabbitMQ's management API, for one virtual host.
+// Package management talks to RabbitMQ's management API, for one virtual host.
 package management
 
 import (
@@ -29,7 +29,7 @@ type Client struct {
 	VHost string
 }
 
-// StatusError says that the API answered something else than success.
+// StatusError says that the API answered with no success.
 type StatusError struct {
 	// Code is the HTTP status: 401 and 403 where the user may not ask.
 	Code int
@@ -67,49 +67,16 @@ func (c *Client) Get(ctx context.Context, into any, path ...string) error {
 	return err
 }
 
-// Find is Get for what may be missing.
-func (c *Client) Find(ctx context.Context, into any, path ...string) (found bool, err error) {
-	var status *StatusError
-	if err := c.Get(ctx, into, path...); errors.As(err, &status) && status.Code == http.StatusNotFound {
-		return false, nil
-	} else if err != nil {
-		return false, err
-	}
-	return true, nil
-}
-
-// Put makes or replaces what is at a path.
-func (c *Client) Put(ctx context.Context, content any, path ...string) error {
-	answer, err := c.call(ctx, http.MethodPut, content, path...)
-	if err != nil {
-		return err
-	}
-	return answer.Body.Close()
-}
-
-// Delete removes what is at a path, if it is there.
-func (c *Client) Delete(ctx context.Context, path ...string) error {
-	answer, err := c.call(ctx, http.MethodDelete, nil, path...)
-	var status *StatusError
-	if errors.As(err, &status) && status.Code == http.StatusNotFound {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return answer.Body.Close()
-}
-
 // Dated is Get, and what the broker's clock said when it answered, to the second; zero when
 // it did not say.
 func (c *Client) Dated(ctx context.Context, into any, path ...string) (time.Time, error) {
-	answer, err := c.call(ctx, http.MethodGet, nil, path...)
+	answer, what, err := c.call(ctx, http.MethodGet, nil, path)
 	if err != nil {
 		return time.Time{}, err
 	}
 	defer func() { _ = answer.Body.Close() }()
 	if err := json.NewDecoder(io.LimitReader(answer.Body, maxAnswer)).Decode(into); err != nil {
-		return time.Time{}, fmt.Errorf("%s: read the answer: %w", asking(http.MethodGet, path), err)
+		return time.Time{}, fmt.Errorf("%s: read the answer: %w", what, err)
 	}
 	told, err := http.ParseTime(answer.Header.Get("Date"))
 	if err != nil {
@@ -118,13 +85,44 @@ func (c *Client) Dated(ctx context.Context, into any, path ...string) (time.Time
 	return told, nil
 }
 
-func asking(method string, path []string) string {
-	return fmt.Sprintf("ask the broker's management API to %s %s", method, strings.Join(path, "/"))
+// Find is Get for what may be missing.
+func (c *Client) Find(ctx context.Context, into any, path ...string) (found bool, err error) {
+	err = c.Get(ctx, into, path...)
+	if missing(err) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
-// call returns an answer of success; a StatusError is any other.
-func (c *Client) call(ctx context.Context, method string, content any, path ...string) (*http.Response, error) {
-	what := asking(method, path)
+// Put makes or replaces what is at a path.
+func (c *Client) Put(ctx context.Context, content any, path ...string) error {
+	answer, _, err := c.call(ctx, http.MethodPut, content, path)
+	if err != nil {
+		return err
+	}
+	return answer.Body.Close()
+}
+
+// Delete removes what is at a path, if it is there.
+func (c *Client) Delete(ctx context.Context, path ...string) error {
+	answer, _, err := c.call(ctx, http.MethodDelete, nil, path)
+	if missing(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return answer.Body.Close()
+}
+
+func missing(err error) bool {
+	var status *StatusError
+	return errors.As(err, &status) && status.Code == http.StatusNotFound
+}
+
+// call returns an answer of success; close its body. what says in words what was asked.
+func (c *Client) call(ctx context.Context, method string, content any, path []string) (answer *http.Response, what string, err error) {
+	what = fmt.Sprintf("ask the broker's management API to %s %s", method, strings.Join(path, "/"))
 	escaped := make([]string, len(path))
 	for i, part := range path {
 		escaped[i] = url.PathEscape(part)
@@ -133,7 +131,7 @@ func (c *Client) call(ctx context.Context, method string, content any, path ...s
 	if content != nil {
 		encoded, err := json.Marshal(content)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", what, err)
+			return nil, what, fmt.Errorf("%s: %w", what, err)
 		}
 		body = bytes.NewReader(encoded)
 	}
@@ -141,20 +139,19 @@ func (c *Client) call(ctx context.Context, method string, content any, path ...s
 	address.User = nil
 	request, err := http.NewRequestWithContext(ctx, method, strings.TrimRight(address.String(), "/")+"/api/"+strings.Join(escaped, "/"), body)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", what, err)
+		return nil, what, fmt.Errorf("%s: %w", what, err)
 	}
 	request.Header.Set("Content-Type", "application/json")
 	if c.base.User != nil {
 		password, _ := c.base.User.Password()
 		request.SetBasicAuth(c.base.User.Username(), password)
 	}
-	answer, err := c.http.Do(request)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", what, err)
+	if answer, err = c.http.Do(request); err != nil {
+		return nil, what, fmt.Errorf("%s: %w", what, err)
 	}
 	if answer.StatusCode >= http.StatusMultipleChoices {
 		_ = answer.Body.Close()
-		return nil, &StatusError{Code: answer.StatusCode, what: what}
+		return nil, what, &StatusError{Code: answer.StatusCode, what: what}
 	}
-	return answer, nil
+	return answer, what, nil
 }

@@ -174,3 +174,51 @@ func TestJobs(t *testing.T) {
 		}
 	}
 }
+
+func TestActionsOnLetters(t *testing.T) {
+	t.Parallel()
+	p := cuplinetest.New(t)
+	expect := func(pattern, body, answered string) {
+		p.Handle(pattern, func(w http.ResponseWriter, r *http.Request) {
+			if sent, _ := io.ReadAll(r.Body); string(sent) != body {
+				t.Errorf("%s was sent %s", pattern, sent)
+			}
+			_, _ = io.WriteString(w, answered)
+		})
+	}
+	expect("POST /v1/dead-letters/e/redrive", `{"reason":"","params":{"on":true},"dry_run":true}`,
+		`{"dry_run":true,"letter_id":"e","changes":[{"at":"/on","old":"yes","new":true}]}`)
+	expect("POST /v1/dead-letters/u/undo", `{"reason":"oops"}`, `{"letter_id":"u","state":"open"}`)
+	expect("POST /v1/dead-letters/n/notes", `{"note":"asked the shop"}`, `{"note_id":"1","at":"2026-01-02T03:04:05Z","actor":"ann","note":"asked the shop"}`)
+	p.Handle("GET /v1/dead-letter-groups/g/notes", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"notes":[{"note_id":"1","at":"2026-01-02T03:04:05Z","actor":"bob","note":"the mast"}]}`)
+	})
+	expect("POST /v1/dead-letter-groups/g/marks", `{"add_tags":["storm"],"assignee":"ann"}`, `{"assignee":"ann","tags":["storm"]}`)
+	p.Handle("GET /v1/dead-letter-jobs", func(w http.ResponseWriter, r *http.Request) {
+		if q := r.URL.Query(); q.Get("state") != "paused" || q.Get("limit") != "20" {
+			t.Errorf("asked for %v", q)
+		}
+		_, _ = io.WriteString(w, `{"jobs":[{"job_id":"j-1","kind":"redrive","state":"paused","total":5,"waiting":3,"outcomes":{"no_answer":2},"stopped":"2 of 2"}]}`)
+	})
+	for args, said := range map[string]string{
+		"dead-letters redrive e --params {\"on\":true} --dry-run": "e would be redriven\n- params/on: \"yes\"\n+ params/on: true\n",
+		"dead-letters undo u --reason oops":                       "u is open",
+		"dead-letters note --group g":                             "bob    the mast",
+		"dead-letters mark --group g --tag storm --assignee ann":  "g   ann       storm",
+		"dead-letters job list --state paused":                    "paused  2/5   2 no_answer",
+		"dead-letters note n asked\u00a0the\u00a0shop":            "asked the shop",
+	} {
+		words := strings.Fields(strings.ReplaceAll(args, "\u00a0", "_"))
+		for i := range words {
+			words[i] = strings.ReplaceAll(words[i], "_", " ")
+		}
+		if e := execute(t.Context(), on(p), "", words...); e.code != exit.OK || !strings.Contains(e.out, said) {
+			t.Errorf("%s: %+v", args, e)
+		}
+	}
+	for _, args := range []string{"dead-letters redrive a", "dead-letters redrive a --reason r --params {", "dead-letters redrive a b --reason r --params {}", "dead-letters mark a --nobody --assignee x"} {
+		if e := execute(t.Context(), on(p), "", strings.Fields(args)...); e.code != exit.Usage {
+			t.Errorf("%s: %+v", args, e)
+		}
+	}
+}

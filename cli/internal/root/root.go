@@ -27,6 +27,7 @@ import (
 	"github.com/cupline/cupline/cli/internal/tenants"
 	"github.com/cupline/cupline/cli/internal/topology"
 	"github.com/cupline/cupline/cli/internal/up"
+	"github.com/cupline/cupline/cli/internal/verify"
 	cupline "github.com/cupline/cupline/clients/go"
 )
 
@@ -65,7 +66,7 @@ func Run(ctx context.Context, c *console.Console, args []string) int {
 	cmd.AddCommand(
 		send.Command(c), listen.Command(c), devices.Command(c), devices.Types(c), keys.Command(c), tenants.Command(c),
 		deadletters.Command(c), audit.Command(c), history.Command(c), queues.Command(c),
-		lanes.Command(c), topology.Command(c), migrate.Command(c), doctor.Command(c), up.Command(), demo.Command(c),
+		lanes.Command(c), topology.Command(c), migrate.Command(c), doctor.Command(c), verify.Command(c), up.Command(), demo.Command(c),
 	)
 	for _, group := range cmd.Commands() {
 		if group.HasSubCommands() {

@@ -84,21 +84,21 @@ Exit code 10 when there is a difference.`,
 }
 
 // open is the broker's management API; close it when done.
-func open(c *console.Console) (*management.Client, error) {
+func open(c *console.Console) (vhost, error) {
 	values, err := connect.Require(c, connect.ManagementURL, connect.AMQPURL)
 	if err != nil {
-		return nil, err
+		return vhost{}, err
 	}
 	api, err := management.New(values[0], values[1])
 	if err != nil {
-		return nil, exit.With(exit.Usage, err)
+		return vhost{}, exit.With(exit.Usage, err)
 	}
-	return api, nil
+	return vhost{api}, nil
 }
 
 // Compare finds every difference between a live broker and what is declared, users left out.
 func Compare(ctx context.Context, api *management.Client, want topology.Topology) ([]Difference, error) {
-	have, err := read(ctx, api)
+	have, err := vhost{api}.read(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +111,7 @@ func look(ctx context.Context, c *console.Console, want topology.Topology, prefi
 		return nil, err
 	}
 	defer api.Close()
-	found, err := Compare(ctx, api, want)
+	found, err := Compare(ctx, api.Client, want)
 	if err != nil {
 		return nil, err
 	}

@@ -46,8 +46,11 @@ var watched = []string{
 	topology.DeviceExchange,
 }
 
+// vhost is the API of RabbitMQ's management plugin, for one virtual host.
+type vhost struct{ *management.Client }
+
 // read takes the whole picture.
-func read(ctx context.Context, m *management.Client) (live, error) {
+func (m vhost) read(ctx context.Context) (live, error) {
 	l := live{exchanges: map[string]liveExchange{}, queues: map[string]liveQueue{}, bindings: map[topology.Binding]bool{}}
 	var exchanges []liveExchange
 	if err := m.Get(ctx, &exchanges, "exchanges", m.VHost); err != nil {

@@ -10,7 +10,6 @@ import (
 
 	"github.com/cupline/cupline/cli/internal/console"
 	"github.com/cupline/cupline/cli/internal/exit"
-	"github.com/cupline/cupline/cli/internal/management"
 	"github.com/cupline/cupline/schema/topology"
 )
 
@@ -45,7 +44,7 @@ func (l *tagList) UnmarshalJSON(text []byte) error {
 }
 
 // administrator tells whether the API lets us see and make users.
-func administrator(ctx context.Context, m *management.Client) (bool, error) {
+func (m vhost) administrator(ctx context.Context) (bool, error) {
 	var me struct{ Tags tagList }
 	if err := m.Get(ctx, &me, "whoami"); err != nil {
 		return false, err
@@ -53,8 +52,8 @@ func administrator(ctx context.Context, m *management.Client) (bool, error) {
 	return slices.Contains(me.Tags, "administrator"), nil
 }
 
-// readUser reads one user.
-func readUser(ctx context.Context, m *management.Client, name string) (is liveUser, err error) {
+// user reads one user.
+func (m vhost) user(ctx context.Context, name string) (is liveUser, err error) {
 	var described struct{ Tags tagList }
 	if is.there, err = m.Find(ctx, &described, "users", name); err != nil || !is.there {
 		return is, err
@@ -99,8 +98,8 @@ func topicRights(u topology.User) []topicRight {
 
 // checkUsers compares Cupline's users with what is declared. Those that are not there are no difference: a small
 // installation has one user for everything.
-func checkUsers(ctx context.Context, c *console.Console, m *management.Client, prefix string) ([]Difference, error) {
-	may, err := administrator(ctx, m)
+func checkUsers(ctx context.Context, c *console.Console, m vhost, prefix string) ([]Difference, error) {
+	may, err := m.administrator(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +110,7 @@ func checkUsers(ctx context.Context, c *console.Console, m *management.Client, p
 	var found []Difference
 	for _, u := range topology.Users() {
 		name := topology.UserName(prefix, u.Role)
-		is, err := readUser(ctx, m, name)
+		is, err := m.user(ctx, name)
 		if err != nil {
 			return nil, err
 		}
@@ -144,7 +143,7 @@ func password(c *console.Console, role string) (string, error) {
 }
 
 // applyUsers makes those users whose passwords are given, and sets the rights of those that are there.
-func applyUsers(ctx context.Context, c *console.Console, m *management.Client, prefix string) error {
+func applyUsers(ctx context.Context, c *console.Console, m vhost, prefix string) error {
 	passwords, problems := map[string]string{}, []error(nil)
 	for _, u := range topology.Users() {
 		given, err := password(c, u.Role)
@@ -156,7 +155,7 @@ func applyUsers(ctx context.Context, c *console.Console, m *management.Client, p
 	if err := errors.Join(problems...); err != nil {
 		return err
 	}
-	may, err := administrator(ctx, m)
+	may, err := m.administrator(ctx)
 	if err != nil {
 		return err
 	}
@@ -174,8 +173,8 @@ func applyUsers(ctx context.Context, c *console.Console, m *management.Client, p
 	return nil
 }
 
-func applyUser(ctx context.Context, c *console.Console, m *management.Client, u topology.User, name, password string) error {
-	is, err := readUser(ctx, m, name)
+func applyUser(ctx context.Context, c *console.Console, m vhost, u topology.User, name, password string) error {
+	is, err := m.user(ctx, name)
 	if err != nil || !is.there && password == "" {
 		return err
 	}
@@ -193,7 +192,7 @@ func applyUser(ctx context.Context, c *console.Console, m *management.Client, u 
 		if err := m.Put(ctx, rights{u.Configure, u.Write, u.Read}, "permissions", m.VHost, name); err != nil {
 			return err
 		}
-		if err := setTopics(ctx, m, name, u); err != nil {
+		if err := m.topics(ctx, name, u); err != nil {
 			return err
 		}
 	}
@@ -206,8 +205,8 @@ func applyUser(ctx context.Context, c *console.Console, m *management.Client, u 
 	return nil
 }
 
-// setTopics replaces a user's topic rights.
-func setTopics(ctx context.Context, m *management.Client, name string, u topology.User) error {
+// topics replaces a user's topic rights.
+func (m vhost) topics(ctx context.Context, name string, u topology.User) error {
 	if err := m.Delete(ctx, "topic-permissions", m.VHost, name); err != nil {
 		return err
 	}

@@ -2,24 +2,23 @@ package up
 
 import (
 	"context"
-	"crypto/rand"
 	"net/url"
 	"path/filepath"
 
+	"github.com/cupline/cupline/chassis/postgres"
 	"github.com/cupline/cupline/cli/internal/demo"
 )
 
-// admitAgent makes the broker user that the agent logs in with: it may hear its own
-// device's commands and answer them, and nothing else. The password is new each time.
-func (s *stage) admitAgent(ctx context.Context) error {
+// admitAgent gives the agent a credential of its device, new each time.
+func (s *stage) admitAgent(ctx context.Context, pool *postgres.Pool) error {
 	if s.broker == nil {
 		if s.access.MQTT == "" {
 			s.progress.line("no agent: set %s to have one on your broker", externalMQTT)
 		}
 		return nil
 	}
-	password := rand.Text()
-	if err := demo.Admit(ctx, s.access.Management, password); err != nil {
+	password, err := demo.Admit(ctx, pool)
+	if err != nil {
 		return err
 	}
 	address := url.URL{Scheme: "tcp", User: url.UserPassword(demo.Login(), password), Host: s.broker.MQTTAddress()}

@@ -20,8 +20,10 @@ func (s *stage) prepareDemo(ctx context.Context) error {
 	if err := demo.Prepare(ctx, pool); err != nil {
 		return err
 	}
-	s.access.Key, err = s.demoKey(ctx, identity.New(pool))
-	return err
+	if s.access.Key, err = s.demoKey(ctx, identity.New(pool)); err != nil {
+		return err
+	}
+	return s.admitAgent(ctx, pool)
 }
 
 // demoKey keeps the key of an earlier run while it is good.
@@ -63,7 +65,11 @@ func (s *stage) tell() {
       -H "Authorization: Bearer $CUPLINE_KEY" -H 'Content-Type: application/json' \
       -d '{"jsonrpc":"2.0","id":"c-1","method":"relay.set","params":{"on":true}}'
 
+  or in a browser, with the key that %[1]s has:
+
+    %[5]s/console
+
   Ctrl-C stops everything; the data stays in %[4]s until: make reset
 
-`, filepath.Join(s.folder, "cupline.env"), cli, demo.Device, s.folder))
+`, filepath.Join(s.folder, "cupline.env"), cli, demo.Device, s.folder, s.access.API))
 }

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/cupline/cupline/local/ports"
 	"github.com/cupline/cupline/local/services"
 )
 
@@ -48,9 +49,9 @@ func (s *stage) specs() []services.Spec {
 		return all
 	}
 	specs := []services.Spec{
-		{Name: "api", Program: services.API, Env: env(s.logins.API)},
-		{Name: "dispatcher", Program: services.Dispatcher, Env: env(s.logins.Dispatcher)},
-		{Name: "pusher", Program: services.Pusher, Env: env(s.logins.Pusher, "CUPLINE_SLOT", "pusher-0")},
+		{Name: "api", Program: services.API, Env: env(s.logins.API, "CUPLINE_CONSOLE_PUSH_URL", s.access.Push)},
+		{Name: "dispatcher", Program: services.Dispatcher, Env: env(s.logins.Dispatcher, "CUPLINE_JANITOR_DATABASE_URL", s.logins.Janitor)},
+		{Name: "pusher", Program: services.Pusher, Env: env(s.logins.Pusher, "CUPLINE_SLOT", "pusher-0", "CUPLINE_ORIGINS", s.access.API)},
 	}
 	if s.access.MQTT != "" {
 		specs = append(specs, services.Spec{Name: "agent", Program: services.Agent, Env: s.agentEnvironment()})
@@ -58,9 +59,29 @@ func (s *stage) specs() []services.Spec {
 	return specs
 }
 
+// introduce chooses the ports of api and pusher before either runs, because each is told of the other: the console that api serves
+// connects to the pusher, which lets that page in.
+func (s *stage) introduce(remembered map[string]servicePorts) error {
+	api, pusher := remembered["api"], remembered["pusher"]
+	chosen, err := ports.Choose(api.Public, api.Internal, pusher.Public, pusher.Internal)
+	if err != nil {
+		return err
+	}
+	remembered["api"] = servicePorts{Public: chosen[0], Internal: chosen[1]}
+	remembered["pusher"] = servicePorts{Public: chosen[2], Internal: chosen[3]}
+	s.access.API, s.access.Push = "http://"+ports.Address(chosen[0]), "ws://"+ports.Address(chosen[2])
+	return nil
+}
+
 // startServices starts all of them at once and waits until each is ready.
 func (s *stage) startServices(ctx context.Context) error {
 	remembered := s.recallPorts()
+	if s.apiInternal != 0 {
+		remembered[services.API] = servicePorts{Public: remembered[services.API].Public, Internal: s.apiInternal}
+	}
+	if err := s.introduce(remembered); err != nil {
+		return err
+	}
 	for _, spec := range s.specs() {
 		spec.Public, spec.Internal = remembered[spec.Name].Public, remembered[spec.Name].Internal
 		started, err := s.set.Start(spec)
@@ -72,7 +93,6 @@ func (s *stage) startServices(ctx context.Context) error {
 	if err := s.rememberPorts(); err != nil {
 		return err
 	}
-	s.access.API, s.access.Push = "http://"+s.address("api"), "ws://"+s.address("pusher")
 	var waits []func(context.Context) error
 	for _, service := range s.running {
 		waits = append(waits, func(ctx context.Context) error {
@@ -159,14 +179,4 @@ func port(address string) int {
 	_, text, _ := net.SplitHostPort(address)
 	n, _ := strconv.Atoi(text)
 	return n
-}
-
-// address returns where a service listens for its users.
-func (s *stage) address(name string) string {
-	for _, service := range s.running {
-		if service.name == name {
-			return service.Public
-		}
-	}
-	return ""
 }

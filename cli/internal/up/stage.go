@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cupline/cupline/local/packages"
+	"github.com/cupline/cupline/local/ports"
 	"github.com/cupline/cupline/local/postgres"
 	"github.com/cupline/cupline/local/rabbitmq"
 	"github.com/cupline/cupline/local/services"
@@ -38,7 +39,9 @@ type stage struct {
 	broker   *rabbitmq.Instance // nil when external
 	database *postgres.Instance // nil when external
 	set      services.Set
-	running  []running // in the order of their start
+	// apiInternal is api's internal port, where the broker asks about devices; 0 with an external broker.
+	apiInternal int
+	running     []running // in the order of their start
 
 	access access
 	logins migrations.Services
@@ -60,8 +63,11 @@ func (s *stage) start(ctx context.Context) error {
 	if err := s.ensurePackages(ctx); err != nil {
 		return err
 	}
-	err := together(ctx, s.build, s.startBroker, s.startDatabase, s.clearOrphans)
-	if err != nil {
+	// Orphans hold ports, of which the broker is to be told one.
+	if err := s.clearOrphans(ctx); err != nil {
+		return err
+	}
+	if err := together(ctx, s.build, s.startBroker, s.startDatabase); err != nil {
 		return err
 	}
 	if err := s.migrate(ctx); err != nil {
@@ -139,7 +145,13 @@ func (s *stage) startBroker(ctx context.Context) (err error) {
 		return nil
 	}
 	s.progress.line("starting RabbitMQ")
-	s.broker, err = rabbitmq.Start(ctx, rabbitmq.Config{Base: s.folder, Progress: s.progress})
+	internal, err := ports.Choose(s.recallPorts()[services.API].Internal)
+	if err != nil {
+		return err
+	}
+	s.apiInternal = internal[0]
+	logins := "http://" + ports.Address(s.apiInternal) + "/broker"
+	s.broker, err = rabbitmq.Start(ctx, rabbitmq.Config{Base: s.folder, DeviceLogins: logins, Progress: s.progress})
 	if err != nil {
 		return err
 	}
@@ -176,7 +188,7 @@ func (s *stage) migrate(ctx context.Context) error {
 // admitServices gives each service a user of its own. A database that is not ours has no users made in it.
 func (s *stage) admitServices(ctx context.Context) (err error) {
 	if s.database == nil {
-		s.logins = migrations.Services{API: s.access.Database, Dispatcher: s.access.Database, Pusher: s.access.Database}
+		s.logins = migrations.Services{API: s.access.Database, Dispatcher: s.access.Database, Pusher: s.access.Database, Janitor: s.access.Database}
 		s.progress.line("all services log in to %s as its own user", externalDatabase)
 		return nil
 	}
@@ -184,18 +196,18 @@ func (s *stage) admitServices(ctx context.Context) (err error) {
 	return err
 }
 
-// prepareBroker makes the broker's queues, a user for each service, and the agent's.
+// prepareBroker makes the broker's queues, and a user for each service.
 func (s *stage) prepareBroker(ctx context.Context) error {
-	if s.broker != nil {
-		err := s.set.Prepare(ctx, map[string]string{
-			"AMQP_URL": s.access.AMQP, "RABBITMQ_MANAGEMENT_URL": s.access.Management, "DATABASE_URL": s.access.Database,
-		})
-		if err != nil {
-			return err
-		}
+	if s.broker == nil {
+		return nil
+	}
+	err := s.set.Prepare(ctx, map[string]string{
+		"AMQP_URL": s.access.AMQP, "RABBITMQ_MANAGEMENT_URL": s.access.Management, "DATABASE_URL": s.access.Database,
+	})
+	if err == nil {
 		s.progress.line("the broker has its queues, and a user for each service")
 	}
-	return s.admitAgent(ctx)
+	return err
 }
 
 // stop ends everything in reverse, and returns what could not be ended.

@@ -38,14 +38,17 @@ sockets.on('connection', (socket) => {
   let began
   const fill = () => {
     const due = Math.min(RATE * SECONDS, (performance.now() - began) / 1000 * RATE)
+    const lines = []
     for (; sent < due && sent - acked < 64; sent++) {
       const id = `c-${sent}`
-      socket.send(JSON.stringify({
+      lines.push(JSON.stringify({
         type: 'outcome', seq: sent + 1, id, command_id: `01908c3e-7d2a-7000-8000-${String(sent).padStart(12, '0')}`, redrive: 0,
         device: 'lamp-1', method: 'relay.set', at: '2026-03-01T12:00:00.25Z', origin: 'device', source: 'live',
         response: { jsonrpc: '2.0', id, result: { on: true } },
       }))
     }
+    // What is due at once goes in one message, as the pusher sends it.
+    if (lines.length > 0) socket.send(lines.join('\n'))
   }
   socket.on('message', (data) => {
     const frame = JSON.parse(String(data))

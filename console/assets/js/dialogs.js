@@ -35,7 +35,8 @@ export function ask({ title, body, confirm = 'OK', danger = false, act }) {
     })
     document.body.append(dialog)
     dialog.showModal()
-    form.querySelector('input:not([type=checkbox]), textarea, select')?.focus()
+    const first = form.elements.reason ?? form.querySelector('input:not([type=checkbox]), textarea, select')
+    first?.focus()
   })
 }
 

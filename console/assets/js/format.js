@@ -25,7 +25,6 @@ export function many(n, one, more = `${one}s`) {
 export function span(ms) {
   if (ms === null || ms === undefined || Number.isNaN(ms)) return '–'
   if (ms < 0) return `−${span(-ms)}`
-  if (ms < 1) return '0 ms'
   if (ms < 1000) return `${Math.round(ms)} ms`
   const seconds = ms / 1000
   if (seconds < 10) return `${seconds.toFixed(1)} s`

@@ -10,8 +10,8 @@ export function bindKeys(signal, bindings) {
       if (event.key === 'Escape') target.blur()
       return
     }
-    // Enter and space on a button or a link are theirs.
-    if ((event.key === 'Enter' || event.key === ' ') && target.closest?.('a, button, summary, input')) return
+    // Enter and space on a button or a link are theirs; on a box only space is.
+    if (event.key === 'Enter' && target.closest?.('a, button, summary')) return
     const act = bindings[event.key]
     if (!act) return
     event.preventDefault()

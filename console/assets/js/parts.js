@@ -11,7 +11,7 @@ export function reasonTag(reason) {
 }
 
 export function executedTag(executed) {
-  return executed === 'no' ? tag('not executed', 'ok') : executed === 'maybe' ? tag('maybe executed', 'bad') : ''
+  return executed === 'no' ? tag('not run', 'ok') : executed === 'maybe' ? tag('maybe run', 'bad') : ''
 }
 
 export function stateTag(state) {
@@ -69,7 +69,7 @@ export function pageHead(title, { crumbs, actions = [], words } = {}) {
 }
 
 export function field(label, control, wide) {
-  return h('label', { class: `field${wide ? ' wide' : ''}` }, label, control)
+  return h('label', { class: `field${wide ? ' wide' : ''}` }, h('span', null, label), control)
 }
 
 export function select(name, options, chosen) {

@@ -44,11 +44,11 @@ export class Plot {
   #make() {
     this.#plot?.destroy()
     const axis = { stroke: colour('dim'), grid: { stroke: colour('line'), width: 1 }, ticks: { show: false }, font: '11px system-ui, sans-serif' }
-    const clock = (at) => new Date(at * 1000).toTimeString().slice(0, 5)
+    const clock = (all) => all.map((at) => new Date(at * 1000).toTimeString().slice(0, all.at(-1) - all[0] < 240 ? 8 : 5))
     this.#plot = new globalThis.uPlot({
       ...this.#size(), padding: [6, 8, 0, 0], legend: { show: false }, cursor: { show: false }, select: { show: false },
       scales: { x: { time: true }, y: { range: (_, __, top) => [0, Math.max(top * 1.1, 1)] } },
-      axes: [{ ...axis, size: 20, space: 70, values: (_, all) => all.map(clock) },
+      axes: [{ ...axis, size: 20, space: 70, values: (_, all) => clock(all) },
         { ...axis, size: 44, space: 28, values: (_, all) => all.map((n) => n >= 1000 ? `${n / 1000}k` : String(n)) }],
       series: [{}, ...this.#series.map((_, i) => ({
         stroke: colour(`plot-${i + 1}`), width: 2, points: { show: false },

@@ -1,5 +1,5 @@
 // Sends a command from a form, and shows its outcome as it arrives over the WebSocket.
-import { connect } from '../vendor/client/index.js'
+import { InDoubtError, RefusedError, connect } from '../vendor/client/index.js'
 import { ask } from './dialogs.js'
 import { fill, h, value, visible } from './dom.js'
 import { schemaForm } from './form.js'
@@ -48,7 +48,7 @@ export function sendPanel(ctx, device, type) {
       await line.send(device.device, method.value === OTHER ? other.value.trim() : method.value, part.read(), ttl.value.trim())
     } catch (cause) {
       const { problem } = cause
-      if (problem?.code !== 'invalid_params' || !part.complain(problem.field ?? '', problem.detail)) fill(error, failed(cause))
+      if (problem?.code !== 'invalid_params' || !part.complain(problem.field ?? '', problem.detail)) fill(error, refusal(cause))
     } finally {
       button.disabled = false
     }
@@ -149,6 +149,12 @@ class Line {
     return h('header', null, h('strong', null, value(method), ' on ', value(device)), mark,
       h('a', { class: 'mono', href: href(`commands/${accepted.command_id}`) }, 'its life'))
   }
+}
+
+/** Why nothing was sent, or nobody knows. */
+function refusal(error) {
+  const title = error instanceof RefusedError ? 'It was not accepted' : error instanceof InDoubtError ? 'Nobody knows whether it was accepted' : undefined
+  return title ? h('div', { class: 'state failed' }, h('strong', null, title), h('p', null, visible(error.message))) : failed(error)
 }
 
 /** What an outcome means. */

@@ -73,7 +73,9 @@ export class Shell {
       if (signal.aborted) return
       clearTimeout(waiting)
       scrollTo(0, 0)
-      page({ main: this.#main, api: this.#api, session: this.#session, outages: this.#outages, route, signal, again: () => this.show() })
+      page({ main: this.#main, api: this.#api, session: this.#session, outages: this.#outages, route, signal })
+      // What had the focus is gone: a screen reader begins with the page's name.
+      if (document.activeElement === document.body) this.#main.querySelector('h1')?.focus({ preventScroll: true })
     } catch (error) {
       clearTimeout(waiting)
       if (!signal.aborted) fill(this.#main, failed(error, () => location.reload()))
@@ -94,7 +96,7 @@ export class Shell {
     const { signal } = this.#framed
     fill(this.#nav, PAGES.map(([name, title, drawing]) => h('a', { href: href(name), data: { page: name } }, icon(drawing), h('span', null, title))))
     this.#root.className = 'shell'
-    fill(this.#root,
+    fill(this.#root, h('button', { type: 'button', class: 'skip', on: { click: () => this.#main.focus() } }, 'Skip to the page'),
       h('header', { class: 'side' }, h('a', { class: 'brand', href: href('now') }, icon('cup'), h('span', null, 'Cupline')), this.#nav, this.#account()),
       h('div', { class: 'content' }, this.#banner, this.#main))
     this.#outages.addEventListener('change', () => this.#tell(), { signal })

@@ -56,7 +56,8 @@ export class Table {
 
   /** Gives the focus to a row's link or box, so that a screen reader says where it is. */
   #focus(line) {
-    line?.querySelector('a, input')?.focus({ preventScroll: true })
+    const own = line?.querySelector('a') ?? line?.querySelector('input')
+    own?.focus({ preventScroll: true })
   }
 
   get rows() {

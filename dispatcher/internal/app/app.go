@@ -12,6 +12,7 @@ import (
 	"github.com/cupline/cupline/chassis/lifecycle"
 	"github.com/cupline/cupline/chassis/postgres"
 	"github.com/cupline/cupline/chassis/telemetry"
+	"github.com/cupline/cupline/chassis/tracing"
 	"github.com/cupline/cupline/dispatcher/internal/feed"
 	"github.com/cupline/cupline/schema/topology"
 	"github.com/cupline/cupline/store/changes"
@@ -31,6 +32,7 @@ type App struct {
 	server   *telemetry.Server
 	// certificates shows when those that are loaded end.
 	certificates *telemetry.Certificates
+	tracer       *tracing.Tracer // nil while tracing is off
 
 	ledgerPool *postgres.Pool
 	pool       *postgres.Pool
@@ -57,9 +59,13 @@ func New(ctx context.Context, cfg Settings, log *zap.Logger, level zap.AtomicLev
 	if a.certificates, err = telemetry.NewCertificates(a.registry); err != nil {
 		return nil, fmt.Errorf("register the certificates' metrics: %w", err)
 	}
+	if a.tracer, err = tracing.New(ctx, cfg.Trace, "dispatcher", a.registry, log); err != nil {
+		return nil, err
+	}
 	a.group.Add("internal port", a.server.Start, a.server.Stop)
+	a.group.Add("traces", nil, a.tracer.Stop)
 	// Each part registers its teardown behind those that it needs.
-	for _, build := range []func(context.Context) error{a.database, a.broker, a.record, a.work} {
+	for _, build := range []func(context.Context) error{a.database, a.broker, a.record, a.work, a.clean} {
 		if err := build(ctx); err != nil {
 			a.close()
 			return nil, err

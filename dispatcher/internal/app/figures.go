@@ -14,11 +14,8 @@ import (
 	"github.com/cupline/cupline/store/tables"
 )
 
-// How often the database is asked for figures, and for how long.
-const (
-	figuresEvery = 30 * time.Second
-	figuresLimit = 10 * time.Second
-)
+// figuresLimit bounds one look.
+const figuresLimit = 10 * time.Second
 
 // figures are what only the database can tell of what is kept. Every recorder shows the
 // same: take the largest, not the sum.
@@ -96,7 +93,7 @@ func (a *App) survey() error {
 		return err
 	}
 	s := telemetry.NewSurvey(telemetry.SurveyConfig{
-		Name: "dead letters and tables", Every: figuresEvery, Limit: figuresLimit, Ask: f.ask, Lost: f.lost, Log: a.log,
+		Name: "dead letters and tables", Every: a.cfg.Figures, Limit: figuresLimit, Ask: f.ask, Lost: f.lost, Log: a.log,
 	})
 	a.group.Add("figures", s.Start, s.Stop)
 	return nil

@@ -28,7 +28,7 @@ func (a *App) record(context.Context) error {
 	}
 	letters := feed.NewLetters(a.consuming, feed.LettersConfig{
 		Prefetch: a.cfg.RecorderPrefetch,
-		Recorder: recorder.New(deadletter.New(a.pool), a.clock, a.log, metrics, a.feeds.Ended),
+		Recorder: recorder.New(deadletter.New(a.pool), a.clock, a.log, metrics, a.tracer, a.feeds.Ended),
 		Sender:   a.sender, Log: a.log, Metrics: a.feeds,
 	})
 	a.addFeed("dead letters", nil, letters.Stop)
@@ -55,11 +55,11 @@ func (a *App) work(context.Context) error {
 			Ledger:  claims.New(a.writer, audit.New(a.pool)),
 			Devices: devices{a.cache}, Clock: a.clock, Gate: a.publishing,
 			Concurrency: a.cfg.Concurrency, DeviceLimit: a.cfg.DeviceLimit, TenantLimit: a.cfg.tenantLimit(),
-			MaxAnswer: a.cfg.MaxAnswer, Log: a.log, Metrics: metrics,
+			MaxAnswer: a.cfg.MaxAnswer, Tracer: a.tracer, Log: a.log, Metrics: metrics,
 		})
 		work := feed.NewWork(a.consuming, feed.WorkConfig{
 			Lane: lane, Concurrency: a.cfg.Concurrency, Engine: engine,
-			Sender: a.sender, Log: a.log, Metrics: a.feeds,
+			Sender: a.sender, Tracer: a.tracer, Log: a.log, Metrics: a.feeds,
 		})
 		a.addFeed("lane "+lane, work.Start, work.Stop)
 	}

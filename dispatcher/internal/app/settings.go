@@ -8,6 +8,7 @@ import (
 
 	"github.com/cupline/cupline/chassis/settings"
 	"github.com/cupline/cupline/chassis/telemetry"
+	"github.com/cupline/cupline/chassis/tracing"
 	"github.com/cupline/cupline/dispatcher/internal/device/http"
 	"github.com/cupline/cupline/schema/topology"
 )
@@ -25,6 +26,8 @@ type Settings struct {
 	AMQPURL     settings.Secret `env:"AMQP_URL" required:"true" doc:"the broker, amqp:// or amqps://; several, comma separated, are tried in turn"`
 	DatabaseURL settings.Secret `env:"DATABASE_URL" required:"true" doc:"Postgres, postgres://"`
 
+	JanitorURL settings.Secret `env:"CUPLINE_JANITOR_DATABASE_URL" doc:"Postgres, as a member of cupline_janitor: this process then runs the janitor, which ends retention and erases; of all that do, one works. Without it no janitor runs here"`
+
 	Roles []string `env:"CUPLINE_ROLES" default:"work,record" doc:"what this process does: work (execute commands), record (settle dead letters)"`
 	Lanes []string `env:"CUPLINE_LANES" default:"default" doc:"lanes whose commands it executes; each has slots, prefetch and limits of its own"`
 
@@ -36,6 +39,9 @@ type Settings struct {
 	HTTPNetworks string `env:"CUPLINE_HTTP_ALLOWED_NETWORKS" default:"10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7" doc:"networks that the http driver may call, in CIDR notation, comma separated; loopback and link-local are left out on purpose: the platform's own services listen there"`
 	NoopDriver   bool   `env:"CUPLINE_NOOP_DRIVER" default:"false" doc:"adds the driver noop, which answers at once without a device; for benchmarks"`
 
+	Retain         time.Duration `env:"CUPLINE_JANITOR_EVERY" default:"5m" doc:"how often the janitor looks after retention; 1s to 24h"`
+	AckedRetention time.Duration `env:"CUPLINE_MAILBOX_ACKED_RETENTION" default:"1h" doc:"after which the janitor deletes acked outcomes; a copy that comes later is no longer known; 1m to 168h"`
+
 	RecorderPrefetch int `env:"CUPLINE_RECORDER_PREFETCH" default:"256" doc:"dead letters in hand at once, those that wait for a lost worker's timeout included; 1 to 10000"`
 
 	LedgerConnections   int   `env:"CUPLINE_LEDGER_CONNECTIONS" default:"1" doc:"batches of ledger writes under way at once; 1 to 4"`
@@ -45,7 +51,10 @@ type Settings struct {
 	Profiles     bool          `env:"CUPLINE_PROFILES" default:"false" doc:"Go's profiles at /debug/pprof/ of the internal port, for who may reach it"`
 	Drain        time.Duration `env:"CUPLINE_DRAIN" default:"20s" doc:"how long commands that have started may go on at SIGTERM; 0s to 30m"`
 
-	Log telemetry.LogConfig
+	Figures time.Duration `env:"CUPLINE_FIGURES_EVERY" default:"15s" doc:"pause between two looks at figures that only the broker or the database can tell; 1s to 10m"`
+
+	Log   telemetry.LogConfig
+	Trace tracing.Settings
 }
 
 // Check reports every problem that no single value shows.
@@ -62,7 +71,16 @@ func (s *Settings) Check() error {
 	inRange("CUPLINE_MAX_ANSWER", s.MaxAnswer, 1024, 4<<20)
 	inRange("CUPLINE_RECORDER_PREFETCH", s.RecorderPrefetch, 1, 10_000)
 	inRange("CUPLINE_LEDGER_CONNECTIONS", s.LedgerConnections, 1, 4)
+	if s.Retain < time.Second || s.Retain > 24*time.Hour {
+		problems = append(problems, fmt.Errorf("CUPLINE_JANITOR_EVERY is %s: must be 1s to 24h", s.Retain))
+	}
+	if s.AckedRetention < time.Minute || s.AckedRetention > 168*time.Hour {
+		problems = append(problems, fmt.Errorf("CUPLINE_MAILBOX_ACKED_RETENTION is %s: must be 1m to 168h", s.AckedRetention))
+	}
 	inRange("CUPLINE_DATABASE_CONNECTIONS", int(s.DatabaseConnections), 2, 100)
+	if s.Figures < time.Second || s.Figures > 10*time.Minute {
+		problems = append(problems, fmt.Errorf("CUPLINE_FIGURES_EVERY is %s: must be 1s to 10m", s.Figures))
+	}
 	if s.Drain < 0 || s.Drain > 30*time.Minute {
 		problems = append(problems, fmt.Errorf("CUPLINE_DRAIN is %s: must be 0s to 30m", s.Drain))
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/cupline/cupline/schema/envelope"
 	"github.com/cupline/cupline/schema/jsonrpc"
 	"github.com/cupline/cupline/schema/outcome"
 )
@@ -43,6 +44,8 @@ type Call struct {
 	Left func() time.Duration
 	// MaxAnswer is the most bytes that an answer may have.
 	MaxAnswer int
+	// Trace is handed to the device, where the protocol has a place for it.
+	Trace envelope.Trace
 }
 
 // Answer checks that body is the response to this call, at most MaxAnswer bytes of UTF-8

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"go.uber.org/zap"
 
+	"github.com/cupline/cupline/chassis/tracing"
 	"github.com/cupline/cupline/schema/envelope"
 	"github.com/cupline/cupline/schema/outcome"
 )
@@ -47,8 +48,10 @@ type Config struct {
 	TenantLimit int
 	// MaxAnswer is the most bytes of a device's answer.
 	MaxAnswer int
-	Log       *zap.Logger
-	Metrics   *Metrics
+	// Tracer of calls; nil is off.
+	Tracer  *tracing.Tracer
+	Log     *zap.Logger
+	Metrics *Metrics
 }
 
 // Engine executes commands. It is safe for concurrent use.

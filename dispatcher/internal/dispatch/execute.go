@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/cupline/cupline/chassis/failpoint"
+	"github.com/cupline/cupline/chassis/tracing"
 	"github.com/cupline/cupline/schema/envelope"
 	"github.com/cupline/cupline/schema/jsonrpc"
 	"github.com/cupline/cupline/schema/outcome"
@@ -47,6 +48,12 @@ func (e *Engine) call(ctx context.Context, r *run, started time.Time) (jsonrpc.R
 	executing := e.cfg.Metrics.executing.WithLabelValues(c.Lane)
 	executing.Inc()
 	defer executing.Dec()
+	came := tracing.Context(c.Trace)
+	span := e.cfg.Tracer.Start(tracing.Client, "call device", came)
+	defer span.End()
+	span.Set("cupline.driver", c.Driver)
+	span.Set("rpc.system", "jsonrpc")
+	span.Set("rpc.method", c.Request.Method)
 	began := time.Now()
 	answer, err := r.driver.Execute(ctx, &Call{
 		Target:    r.target,
@@ -54,7 +61,11 @@ func (e *Engine) call(ctx context.Context, r *run, started time.Time) (jsonrpc.R
 		Request:   c.Request.WithID(idLiteral(c.ID)),
 		Left:      left,
 		MaxAnswer: e.cfg.MaxAnswer,
+		Trace:     envelope.Trace(span.Context(came)),
 	})
+	if err != nil {
+		span.Fail(err.Error())
+	}
 	e.cfg.Metrics.executed(c, time.Since(began), answer, err)
 	return answer, err
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cupline/cupline/chassis/broker"
 	"github.com/cupline/cupline/chassis/failpoint"
+	"github.com/cupline/cupline/chassis/tracing"
 	"github.com/cupline/cupline/dispatcher/internal/dispatch"
 	"github.com/cupline/cupline/schema/envelope"
 	"github.com/cupline/cupline/schema/message"
@@ -20,6 +21,7 @@ type flight struct {
 	key     flightKey
 	command *dispatch.Command
 	message message.Message // as first delivered
+	span    *tracing.Span   // used by fly alone
 
 	// Guarded by Work.mu: the deliveries that are not lost, each with what stops the watch
 	// for its loss; and the end of what is waited for while there is one, which is kept
@@ -56,6 +58,8 @@ func (w *Work) lose(f *flight, d *broker.Delivery) {
 func (w *Work) fly(f *flight) {
 	w.inFlight.Inc()
 	defer w.inFlight.Dec()
+	w.trace(f)
+	defer f.span.End()
 	for {
 		w.mu.Lock()
 		waiting := f.waiting
@@ -74,9 +78,27 @@ func (w *Work) fly(f *flight) {
 	}
 }
 
+// trace begins the span of a command's time in this process; what comes of it goes on from there.
+func (w *Work) trace(f *flight) {
+	c := f.command
+	came := tracing.Context(c.Trace)
+	f.span = w.cfg.Tracer.Start(tracing.Consumer, "process command", came)
+	c.Trace = envelope.Trace(f.span.Context(came))
+	f.span.Set("cupline.tenant", c.Tenant)
+	f.span.Set("cupline.client", c.Client)
+	f.span.Set("cupline.device", c.Device)
+	f.span.Set("cupline.lane", c.Lane)
+	if f.span != nil {
+		f.span.Set("cupline.command_id", c.ID.String())
+	}
+}
+
 // settle publishes the verdict and acknowledges.
 func (w *Work) settle(f *flight, v dispatch.Verdict) {
 	failpoint.Pass(failpoint.AfterOutcome)
+	if v.Letter != nil {
+		f.span.Fail(string(v.Letter.Reason))
+	}
 	err := w.publish(f, v)
 	switch {
 	case err == nil:

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/cupline/cupline/chassis/broker"
+	"github.com/cupline/cupline/chassis/tracing"
 	"github.com/cupline/cupline/dispatcher/internal/dispatch"
 	"github.com/cupline/cupline/schema/envelope"
 	"github.com/cupline/cupline/schema/outcome"
@@ -36,8 +37,10 @@ type WorkConfig struct {
 	Concurrency int
 	Engine      Engine
 	Sender      *Sender
-	Log         *zap.Logger
-	Metrics     *Metrics
+	// Tracer of commands; nil is off.
+	Tracer  *tracing.Tracer
+	Log     *zap.Logger
+	Metrics *Metrics
 }
 
 // Work feeds one lane's commands to an engine. Each delivery has a goroutine; the

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"go.uber.org/zap"
 
+	"github.com/cupline/cupline/chassis/tracing"
 	"github.com/cupline/cupline/dispatcher/internal/claims"
 	"github.com/cupline/cupline/dispatcher/internal/dispatch"
 	"github.com/cupline/cupline/schema/envelope"
@@ -35,14 +36,15 @@ type Recorder struct {
 	clock   Clock
 	log     *zap.Logger
 	metrics *Metrics
+	tracer  *tracing.Tracer
 	ended   func(lane string, e dispatch.Ending)
 	outage  outage
 }
 
-// New makes a recorder. ended counts the end of a command; the lanes that it is told are
+// New makes a recorder. A nil tracer is off. ended counts the end of a command; the lanes that it is told are
 // a bounded set.
-func New(store Store, clock Clock, log *zap.Logger, metrics *Metrics, ended func(lane string, e dispatch.Ending)) *Recorder {
-	return &Recorder{store: store, clock: clock, log: log, metrics: metrics, ended: ended}
+func New(store Store, clock Clock, log *zap.Logger, metrics *Metrics, tracer *tracing.Tracer, ended func(lane string, e dispatch.Ending)) *Recorder {
+	return &Recorder{store: store, clock: clock, log: log, metrics: metrics, tracer: tracer, ended: ended}
 }
 
 // Settle writes down what became of a message of the dead-letter queue, and returns, once
@@ -52,6 +54,10 @@ func New(store Store, clock Clock, log *zap.Logger, metrics *Metrics, ended func
 // for the same message at any time.
 func (r *Recorder) Settle(ctx context.Context, m *message.Message) (*envelope.Outcome, error) {
 	d := read(m)
+	came := tracing.Context(d.command.Trace)
+	span := r.tracer.Start(tracing.Consumer, "settle dead letter", came)
+	defer span.End()
+	d.command.Trace = envelope.Trace(span.Context(came))
 	last, settled, err := r.settle(ctx, d)
 	if errors.Is(err, store.ErrRefused) {
 		if err := r.park(ctx, d, err); err != nil {
@@ -67,6 +73,11 @@ func (r *Recorder) Settle(ctx context.Context, m *message.Message) (*envelope.Ou
 		return nil, err
 	}
 	r.report(d, &last, &settled)
+	if last.failure != nil {
+		span.Fail(string(last.failure.Reason))
+		span.Set("cupline.tenant", d.tenant())
+		span.Set("cupline.executed", string(last.failure.Executed))
+	}
 	return d.tell(&last, settled.Row, r.clock.Now()), nil
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/cupline/cupline/e2e/faults/schedule"
 	"github.com/cupline/cupline/e2e/faults/suite"
 	"github.com/cupline/cupline/verify/history"
+	"github.com/cupline/cupline/verify/summary"
 )
 
 func main() {
@@ -75,7 +76,7 @@ func run() error {
 
 // write makes the page about runs that were.
 func write(page string, histories []string) error {
-	var reports []suite.Report
+	var reports []summary.Report
 	for _, path := range histories {
 		file, err := os.Open(path)
 		if err != nil {
@@ -85,7 +86,7 @@ func write(page string, histories []string) error {
 		if err := errors.Join(err, file.Close()); err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
-		reports = append(reports, suite.Summarise(events))
+		reports = append(reports, summary.Of(events))
 	}
 	return os.WriteFile(page, []byte(suite.Page(reports)), 0o644) //nolint:gosec // a page of the docs is for all to read
 }

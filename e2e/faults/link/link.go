@@ -23,6 +23,8 @@ const (
 	Refused Mode = "refused"
 	// HalfOpen keeps connections open and forwards nothing.
 	HalfOpen Mode = "half-open"
+	// Mute forwards what comes from the side that connected, and swallows the answers.
+	Mute Mode = "mute"
 	// Slow forwards after a delay of 300 ms each way.
 	Slow Mode = "slow"
 	// Trickle forwards one byte a second.
@@ -143,7 +145,7 @@ func (l *Link) serve(client net.Conn) {
 	var both sync.WaitGroup
 	for _, way := range [][2]net.Conn{{client, server}, {server, client}} {
 		both.Go(func() {
-			l.forward(way[0], way[1])
+			l.forward(way[0], way[1], way[0] == server)
 			_ = client.Close() // one end gone ends both
 			_ = server.Close()
 		})
@@ -155,11 +157,19 @@ func (l *Link) serve(client net.Conn) {
 	l.mu.Unlock()
 }
 
-func (l *Link) forward(from, to net.Conn) {
+func (l *Link) forward(from, to net.Conn, answers bool) {
 	buffer := make([]byte, chunk)
+	swallowed := false
 	for {
 		n, err := from.Read(buffer)
 		for sent := 0; sent < n; {
+			if mode, _ := l.state(); mode == Mute && answers {
+				swallowed = true
+				break
+			}
+			if swallowed {
+				return // there is a hole in what was said
+			}
 			part, ok := l.admit(n - sent)
 			if !ok {
 				return
@@ -181,7 +191,7 @@ func (l *Link) admit(n int) (int, bool) {
 		mode, changed := l.state()
 		var wait <-chan time.Time
 		switch mode {
-		case Whole:
+		case Whole, Mute:
 			return n, true
 		case Slow:
 			wait = time.After(delay)

@@ -132,3 +132,23 @@ func TestALinkIsSlow(t *testing.T) {
 		})
 	}
 }
+
+func TestAMuteLinkTakesAndGivesNothingBack(t *testing.T) {
+	t.Parallel()
+	l := open(t)
+	conn := dial(t, l)
+	if n, _ := echo(t, conn, "hello", long); n != 5 {
+		t.Fatalf("a whole link forwards %d bytes of 5", n)
+	}
+	l.Set(link.Mute)
+	if n, ended := echo(t, conn, "lost", 200*time.Millisecond); n != 0 || ended {
+		t.Errorf("a mute link gave %d bytes back, ended %t", n, ended)
+	}
+	l.Set(link.Whole)
+	if n, ended := echo(t, conn, "late", long); n != 0 || !ended {
+		t.Errorf("after what was lost came %d bytes, ended %t", n, ended)
+	}
+	if n, _ := echo(t, dial(t, l), "anew", long); n != 4 {
+		t.Errorf("a new connection gets %d bytes of 4", n)
+	}
+}

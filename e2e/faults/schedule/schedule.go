@@ -19,6 +19,10 @@ const (
 	Wire
 	// Point is a named moment in a process's work.
 	Point
+	// Database and Broker are the inside of one that runs, Disk is that of the database's tables.
+	Database
+	Disk
+	Broker
 	// Server is a broker of one node, or the database: it takes seconds to come back.
 	Server
 	// Node is one of a cluster.

@@ -13,7 +13,8 @@ import (
 func targets() []schedule.Target {
 	return []schedule.Target{
 		{Name: "api-0"}, {Name: "pusher-0"}, {Name: "api-0 to broker", Class: schedule.Wire}, {Name: "broker", Class: schedule.Server},
-		{Name: "api-0 at before-publish", Class: schedule.Point, Of: "api-0"}, {Name: "node", Class: schedule.Node}, {Name: "anchor", Class: schedule.Anchor},
+		{Name: "api-0 at before-publish", Class: schedule.Point, Of: "api-0"}, {Name: "in db", Class: schedule.Database},
+		{Name: "disk", Class: schedule.Disk}, {Name: "in broker", Class: schedule.Broker}, {Name: "node", Class: schedule.Node}, {Name: "anchor", Class: schedule.Anchor},
 	}
 }
 
@@ -47,7 +48,9 @@ func TestAnHourBreaksEverythingInEveryWay(t *testing.T) {
 		"api-0 kill", "api-0 pause", "pusher-0 end", "api-0 to broker cut", "api-0 to broker refuse",
 		"api-0 to broker half-open", "api-0 to broker slow", "api-0 to broker trickle", "broker kill", "broker end",
 		"node kill", "node end", "node pause", "anchor pause",
-		"api-0 clock-ahead", "api-0 clock-behind", "api-0 at before-publish kill-at", "api-0 at before-publish hold-at",
+		"api-0 clock-ahead", "api-0 clock-behind", "api-0 to broker answers-lost", "in db database-slow", "in db database-read-only", "in db database-connections",
+		"disk database-full", "in broker memory-alarm", "in broker disk-alarm", "in broker queue-full", "in broker no-dead-letters",
+		"in broker policy", "in broker consumer-timeout", "api-0 at before-publish kill-at", "api-0 at before-publish hold-at",
 	} {
 		if seen[want] == 0 {
 			t.Errorf("never: %s", want)

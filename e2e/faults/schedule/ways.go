@@ -20,6 +20,25 @@ const (
 	HalfOpenLink Action = "half-open"
 	SlowLink     Action = "slow"
 	TrickleLink  Action = "trickle"
+	// LoseAnswers lets through what a process says, and none of the answers, and then cuts: what
+	// was asked for is done, and nobody is told.
+	LoseAnswers Action = "answers-lost"
+	// DatabaseSlow delays all links to the database; DatabaseReadOnly lets nobody write;
+	// DatabaseCrowded takes all its connections; DatabaseFull fills the disk of its tables.
+	DatabaseSlow     Action = "database-slow"
+	DatabaseReadOnly Action = "database-read-only"
+	DatabaseCrowded  Action = "database-connections"
+	DatabaseFull     Action = "database-full"
+	// MemoryAlarm and DiskAlarm make the broker take no messages; QueueFull makes work queues
+	// refuse them; NoDeadLetters deletes an exchange that queues dead-letter to; PolicyChanged
+	// changes what holds for queues that are in use; ConsumerTimedOut closes channels on which
+	// a delivery is not acknowledged soon.
+	MemoryAlarm      Action = "memory-alarm"
+	DiskAlarm        Action = "disk-alarm"
+	QueueFull        Action = "queue-full"
+	NoDeadLetters    Action = "no-dead-letters"
+	PolicyChanged    Action = "policy"
+	ConsumerTimedOut Action = "consumer-timeout"
 	// KillAt and HoldAt wait until a process passes a named point in its work for the nth time,
 	// and then kill it there, or hold there what passes.
 	KillAt Action = "kill-at"
@@ -46,7 +65,7 @@ type way struct {
 
 // shares say how often something of each class is broken.
 func shares() map[Class]int {
-	return map[Class]int{Process: 4, Point: 4, Wire: 5, Server: 2, Node: 1, Anchor: 1}
+	return map[Class]int{Process: 4, Point: 4, Wire: 5, Database: 2, Disk: 1, Broker: 2, Server: 2, Node: 1, Anchor: 1}
 }
 
 // ways is how the targets of each class are broken.
@@ -70,6 +89,23 @@ func ways() map[Class][]way {
 			{action: HalfOpenLink, weight: 1, least: blink, most: 8 * time.Second, long: true},
 			{action: SlowLink, weight: 1, least: blink, most: 8 * time.Second},
 			{action: TrickleLink, weight: 1, least: blink, most: 8 * time.Second},
+			{action: LoseAnswers, weight: 1, least: short, most: 2 * time.Second},
+		},
+		Database: {
+			{action: DatabaseSlow, weight: 1, least: time.Second, most: 8 * time.Second},
+			{action: DatabaseReadOnly, weight: 1, least: time.Second, most: 8 * time.Second},
+			{action: DatabaseCrowded, weight: 1, least: time.Second, most: 8 * time.Second},
+		},
+		Disk: {
+			{action: DatabaseFull, weight: 1, least: time.Second, most: 8 * time.Second},
+		},
+		Broker: {
+			{action: MemoryAlarm, weight: 1, least: time.Second, most: 8 * time.Second},
+			{action: DiskAlarm, weight: 1, least: time.Second, most: 8 * time.Second},
+			{action: QueueFull, weight: 1, least: time.Second, most: 8 * time.Second},
+			{action: NoDeadLetters, weight: 1, least: time.Second, most: 4 * time.Second, nth: 2},
+			{action: PolicyChanged, weight: 1, least: time.Second, most: 8 * time.Second},
+			{action: ConsumerTimedOut, weight: 1, least: 4 * time.Second, most: 10 * time.Second},
 		},
 		Server: {
 			{action: Kill, weight: 1, least: 2 * short, most: 4 * time.Second},

@@ -21,13 +21,14 @@ import (
 // columns of scan.
 var held = map[history.Kind]string{
 	history.Ledger: `select tenant, client, coalesce(raw_id, ''::bytea), command_id::text, device, method, origin, reason, '',
-		one_way, outcome is not null, delivered_at is not null from ledger`,
+		one_way, outcome is not null, delivered_at is not null, redrive, '', '', '' from ledger`,
 	history.Mailbox: `select tenant, client, coalesce(raw_id, ''::bytea), command_id::text, device, method, origin, reason, '',
-		false, true, acked_at is not null from mailbox`,
+		false, true, acked_at is not null, redrive, '', '', '' from mailbox`,
 	history.Letter: `select tenant, client, coalesce(id, ''::bytea), coalesce(command_id::text, ''), device, method, '', reason, state,
-		false, true, false from dead_letters`,
+		false, true, false, coalesce(redrive_number, 0), executed, coalesce(redriven_as::text, ''), coalesce(changed_why, '')
+		from dead_letters`,
 	history.Audit: `select tenant, client, coalesce(id, ''::bytea), coalesce(command_id::text, ''), device, method, '', reason, stage,
-		false, true, false from audit_trail`,
+		false, true, false, 0, '', '', '' from audit_trail`,
 }
 
 // collect writes down what database, devices and broker hold.
@@ -46,7 +47,7 @@ func (s *site) collect(ctx context.Context, log *history.Log) error {
 		e := history.Event{}
 		_, err = pgx.ForEachRow(rows, []any{
 			&e.Tenant, &e.Client, &id, &e.CommandID, &e.Device, &e.Method, &e.Origin, &e.Reason, &e.Name,
-			&e.OneWay, &e.Decided, &e.Delivered,
+			&e.OneWay, &e.Decided, &e.Delivered, &e.Redrive, &e.Executed, &e.As, &e.Detail,
 		}, func() error {
 			e.Kind, e.ID = kind, string(id)
 			log.Add(e)
@@ -99,7 +100,9 @@ func (s *site) unfinished(ctx context.Context) (rows int, queues []history.Event
 	}
 	defer connection.Close(ctx)
 	err = connection.QueryRow(ctx, `select (select count(*) from ledger where outcome is null)
-		+ (select count(*) from mailbox where acked_at is null)`).Scan(&rows)
+		+ (select count(*) from mailbox where acked_at is null)
+		+ (select count(*) from dead_letters where state = 'redriving')
+		+ (select count(*) from desk_jobs where state = 'running')`).Scan(&rows)
 	if err != nil {
 		return 0, nil, fmt.Errorf("look into the database: %w", err)
 	}

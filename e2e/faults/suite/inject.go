@@ -80,7 +80,7 @@ type breaker func(ctx context.Context, f schedule.Fault) error
 func (s *site) breakers() map[schedule.Action]breaker {
 	all := map[schedule.Action]breaker{}
 	for _, some := range []map[schedule.Action]breaker{
-		s.processBreakers(), s.pointBreakers(), s.clockBreakers(), s.linkBreakers(),
+		s.processBreakers(), s.pointBreakers(), s.clockBreakers(), s.linkBreakers(), s.databaseBreakers(), s.brokerBreakers(),
 	} {
 		maps.Copy(all, some)
 	}
@@ -124,6 +124,14 @@ func (s *site) linkBreakers() map[schedule.Action]breaker {
 	return map[schedule.Action]breaker{
 		schedule.CutLink: func(_ context.Context, f schedule.Fault) error {
 			s.links[f.Target].Cut()
+			return nil
+		},
+		schedule.LoseAnswers: func(ctx context.Context, f schedule.Fault) error {
+			l := s.links[f.Target]
+			l.Set(link.Mute)
+			pause(ctx, f.For)
+			l.Cut() // before a late answer comes through
+			l.Set(link.Whole)
 			return nil
 		},
 		schedule.RefuseLink: mode(link.Refused), schedule.HalfOpenLink: mode(link.HalfOpen),

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/cupline/cupline/verify/summary"
 )
 
 // preface of the page; the figures follow.
@@ -52,7 +54,7 @@ lanes beside a broken one (I8) and leaks of goroutines and connections are not c
 `
 
 // Page is docs/reliability.md for these runs.
-func Page(reports []Report) string {
+func Page(reports []summary.Report) string {
 	var b strings.Builder
 	b.WriteString(preface)
 	b.WriteString("| seed | nodes | faults | accepted | refused | in doubt | executions | answered | failed | copies | longest to an outcome | ready after healing | violations |\n")
@@ -77,8 +79,8 @@ func Page(reports []Report) string {
 	}
 	b.WriteString("\nAccepted counts commands, each id once; refused and in doubt count posts. The longest time is from the accepted POST to the\n" +
 		"outcome in the hands of a client that stays connected, faults included.\n")
-	fmt.Fprintf(&b, "\nFaults in all: %s.\n", counts(faults))
-	fmt.Fprintf(&b, "\nOutcomes without an answer of the device: %s.\n", counts(reasons))
+	fmt.Fprintf(&b, "\nFaults in all: %s.\n", summary.Counts(faults))
+	fmt.Fprintf(&b, "\nOutcomes without an answer of the device: %s.\n", summary.Counts(reasons))
 	b.WriteString(findings)
 	return b.String()
 }

@@ -23,7 +23,7 @@ func (p part) points() []schedule.Target {
 	var points []failpoint.Point
 	switch {
 	case p.program == services.API:
-		points = []failpoint.Point{failpoint.BeforePublish, failpoint.AfterPublish}
+		points = []failpoint.Point{failpoint.BeforePublish, failpoint.AfterPublish, failpoint.BeforeRedrive, failpoint.AfterRedrive}
 	case p.program == services.Dispatcher && p.env["CUPLINE_ROLES"] == "record":
 		points = []failpoint.Point{failpoint.InSettle, failpoint.AfterOutcome, failpoint.AfterPublish, failpoint.BeforeAck}
 	case p.program == services.Dispatcher:

@@ -7,6 +7,7 @@ import (
 
 	"github.com/cupline/cupline/e2e/faults/suite"
 	"github.com/cupline/cupline/verify/history"
+	"github.com/cupline/cupline/verify/summary"
 )
 
 func TestARunIsSummedUp(t *testing.T) {
@@ -17,17 +18,18 @@ func TestARunIsSummedUp(t *testing.T) {
 	got := history.Event{At: at.Add(2 * time.Second), Kind: history.Outcome, Tenant: "t", Client: "online", ID: "1", CommandID: "c1", Origin: "device"}
 	again := got
 	again.At = at.Add(time.Minute)
-	report := suite.Summarise([]history.Event{
+	report := summary.Of([]history.Event{
 		{Kind: history.Run, Name: "7", Count: 3}, post, post, refused, got, again,
 		{Kind: history.Execution, Tenant: "t", CommandID: "c1"},
-		{Kind: history.Fault, Name: "api-0", Detail: "kill"},
+		{Kind: history.Fault, Name: "api-0", Detail: "kill", At: at.Add(time.Second), Took: time.Minute},
+		{Kind: history.Fault, Name: "api-1", Detail: "cut", At: at.Add(3 * time.Second), Took: time.Minute},
 		{Kind: history.Queue, Name: "q", Count: 1},
 	})
 	if report.Commands != 1 || report.Copies != 1 || report.Executions != 1 || report.Longest != 2*time.Second ||
-		report.Posts[history.Refused] != 1 || report.Faults["kill"] != 1 || len(report.Violations) != 1 {
+		report.Posts[history.Refused] != 1 || report.Faults["kill"] != 1 || len(report.During) != 1 || report.During["kill"] != 2*time.Second || len(report.Violations) != 1 {
 		t.Errorf("summed up as %+v", report)
 	}
-	if page := suite.Page([]suite.Report{report}); !strings.Contains(page, "| 7 | 3 | 1 | 1 | 1 | 0 | 1 | 1 | 0 | 1 | 2s | 0s | 1 |") {
+	if page := suite.Page([]summary.Report{report}); !strings.Contains(page, "| 7 | 3 | 2 | 1 | 1 | 0 | 1 | 1 | 0 | 1 | 2s | 0s | 1 |") {
 		t.Errorf("the page has no such line:\n%s", page)
 	}
 	if text := report.String(); !strings.Contains(text, "I7: queue q") || !strings.Contains(text, "kill 1") {

@@ -42,6 +42,7 @@ type site struct {
 	links  map[string]*link.Link
 	folder string
 	things *link.Link
+	disk   *disk
 	nodes  map[string]*rabbitmq.Instance // of the broker
 }
 
@@ -66,6 +67,9 @@ func raise(ctx context.Context, folder string, nodes int) (*site, error) {
 		return s, err
 	}
 	s.nodes[broker] = s.Broker
+	if err := s.mountDisk(ctx); err != nil {
+		return s, err
+	}
 	for i, peer := range s.Peers {
 		s.nodes[fmt.Sprintf("%s-%d", broker, i+1)] = peer
 	}
@@ -185,7 +189,12 @@ func (s *site) targets() []schedule.Target {
 		}
 		all = append(all, schedule.Target{Name: name, Class: class})
 	}
+	if s.disk != nil {
+		all = append(all, schedule.Target{Name: inDatabase + "'s disk", Of: database, Class: schedule.Disk})
+	}
 	return append(all, schedule.Target{Name: devices, Class: schedule.Wire},
+		schedule.Target{Name: inDatabase, Of: database, Class: schedule.Database},
+		schedule.Target{Name: inBroker, Of: broker, Class: schedule.Broker},
 		schedule.Target{Name: database, Class: schedule.Server})
 }
 
@@ -206,20 +215,25 @@ func (s *site) load(ctx context.Context, cfg Config, log *history.Log) (*load.Lo
 	for i := range tenants {
 		tenant := load.Tenant{Name: tenantName(i), Keys: map[string]string{}, Agent: agentName}
 		for _, client := range load.Manners() {
-			key, err := s.key(ctx, tenant.Name, string(client))
+			key, err := s.key(ctx, tenant.Name, string(client), "commands:send,replies:read,devices:read,devices:write")
 			if err != nil {
 				return nil, err
 			}
 			tenant.Keys[string(client)] = key
 		}
+		operator, err := s.key(ctx, tenant.Name, "operator", "ops:read,ops:write")
+		if err != nil {
+			return nil, err
+		}
+		tenant.Operator = operator
 		plan.Tenants = append(plan.Tenants, tenant)
 	}
 	return load.Start(ctx, plan)
 }
 
-func (s *site) key(ctx context.Context, tenant, client string) (string, error) {
+func (s *site) key(ctx context.Context, tenant, client, scopes string) (string, error) {
 	printed, err := s.CLI(ctx, "keys", "create", "--database", "--tenant", tenant, "--client", client,
-		"--scope", "commands:send,replies:read,devices:read,devices:write", "--output", "json")
+		"--scope", scopes, "--output", "json")
 	if err != nil {
 		return "", err
 	}
@@ -233,6 +247,9 @@ func (s *site) key(ctx context.Context, tenant, client string) (string, error) {
 // lower ends everything and deletes the data.
 func (s *site) lower(ctx context.Context) error {
 	var errs []error
+	if s.disk != nil {
+		errs = append(errs, s.Database.Kill(), s.disk.unmount())
+	}
 	if s.Platform != nil {
 		errs = append(errs, s.Stop(ctx))
 	}

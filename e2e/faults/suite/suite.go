@@ -15,6 +15,7 @@ import (
 	"github.com/cupline/cupline/e2e/faults/schedule"
 	"github.com/cupline/cupline/verify/history"
 	"github.com/cupline/cupline/verify/load"
+	"github.com/cupline/cupline/verify/summary"
 )
 
 const (
@@ -52,7 +53,7 @@ type Config struct {
 
 // Run is one whole run. The error says that it could not be carried out; what it found is in
 // the report.
-func Run(ctx context.Context, cfg Config) (report Report, err error) {
+func Run(ctx context.Context, cfg Config) (report summary.Report, err error) {
 	began := time.Now()
 	var speaking sync.Mutex
 	say := func(format string, values ...any) {
@@ -99,7 +100,7 @@ func Run(ctx context.Context, cfg Config) (report Report, err error) {
 		return report, err
 	}
 	events := log.Events()
-	report = Summarise(events)
+	report = summary.Of(events)
 	say("checked %d events: %d violations", len(events), len(report.Violations))
 	return report, ctx.Err()
 }

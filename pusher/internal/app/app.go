@@ -11,6 +11,7 @@ import (
 	"github.com/cupline/cupline/chassis/lifecycle"
 	"github.com/cupline/cupline/chassis/postgres"
 	"github.com/cupline/cupline/chassis/telemetry"
+	"github.com/cupline/cupline/chassis/tracing"
 	"github.com/cupline/cupline/pusher/internal/feed"
 	"github.com/cupline/cupline/pusher/internal/hub"
 	"github.com/cupline/cupline/pusher/internal/mailbox"
@@ -36,6 +37,7 @@ type App struct {
 	internal *telemetry.Server
 	// certificates shows when those that are loaded end.
 	certificates *telemetry.Certificates
+	tracer       *tracing.Tracer // nil while tracing is off
 
 	pool, ledgerPool *postgres.Pool
 	clock            *postgres.Clock
@@ -73,7 +75,11 @@ func New(ctx context.Context, cfg Settings, log *zap.Logger, level zap.AtomicLev
 	if a.certificates, err = telemetry.NewCertificates(a.registry); err != nil {
 		return nil, fmt.Errorf("register the certificates' metrics: %w", err)
 	}
+	if a.tracer, err = tracing.New(ctx, cfg.Trace, "pusher", a.registry, log); err != nil {
+		return nil, err
+	}
 	a.group.Add("internal port", a.internal.Start, a.internal.Stop)
+	a.group.Add("traces", nil, a.tracer.Stop)
 	// Each part registers its teardown behind those that it needs.
 	for _, build := range []func(context.Context) error{a.database, a.links, a.mailbox, a.delivery, a.prune, a.survey, a.listen} {
 		if err := build(ctx); err != nil {

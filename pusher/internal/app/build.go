@@ -42,7 +42,6 @@ const (
 	closeLimit    = 2 * time.Second
 	queueBytes    = 1 << 20
 	pruneEvery    = time.Minute
-	pruneRows     = 1000
 	settleWait    = 2 * time.Second
 	writerFinish  = 5 * time.Second
 )
@@ -135,7 +134,7 @@ func (a *App) delivery(context.Context) error {
 	a.internal.Check("slot", a.slot.Ready)
 	a.feed = feed.New(a.slotLink, feed.Config{
 		Queue: topology.PushQueue(a.cfg.Slot), Prefetch: a.cfg.Prefetch, CrowdedAfter: a.cfg.Crowded, Hub: a.hub,
-		Wheel: a.wheel, Ledger: a.inLedger, Mailbox: a.inMailbox, Observer: a.metrics, Log: a.log,
+		Wheel: a.wheel, Ledger: a.inLedger, Mailbox: a.inMailbox, Observer: a.metrics, Tracer: a.tracer, Log: a.log,
 	})
 	a.sockets = socket.New(socket.Config{
 		Addr: a.cfg.Listen, Origins: a.cfg.Origin, MaxConnections: a.cfg.Connections,
@@ -168,15 +167,10 @@ func (a *App) mailbox(context.Context) error {
 	writer := mailbox.NewWriter(a.mailboxLink, mailbox.WriterConfig{
 		Prefetch: a.cfg.MailboxPrefetch, Batch: storeBatch, Timeout: storeLimit, RetryMin: retryMin, RetryMax: retryMax,
 		DrainLimit: writerFinish, Store: a.outcomes, Lot: mailbox.Parker{Letters: park(deadletter.New(a.pool))},
-		Publisher: a.publisher, Fate: a.metrics.fate, Log: a.log,
-	})
-	retention := mailbox.NewRetention(mailbox.RetentionConfig{
-		Every: pruneEvery, Limit: pruneRows, Acked: a.cfg.AckedRetention, Waiting: a.cfg.MailboxRetention,
-		Store: a.outcomes, Now: a.clock.Now, Expired: func(n int64) { a.metrics.expired.Add(float64(n)) }, Log: a.log,
+		Publisher: a.publisher, Fate: a.metrics.fate, Tracer: a.tracer, Log: a.log,
 	})
 	a.group.Add("mailbox's link", a.mailboxLink.Start, a.mailboxLink.Stop)
 	a.group.Add("mailbox writer", writer.Start, writer.Stop)
-	a.group.Add("retention", retention.Start, retention.Stop)
 	return nil
 }
 

@@ -12,11 +12,8 @@ import (
 	"github.com/cupline/cupline/store/mailbox"
 )
 
-// How often the database is asked for figures, and for how long.
-const (
-	figuresEvery = 30 * time.Second
-	figuresLimit = 10 * time.Second
-)
+// figuresLimit bounds one look.
+const figuresLimit = 10 * time.Second
 
 // figures are what only the database can tell of mailboxes. Every pusher shows the same:
 // take the largest, not the sum.
@@ -70,7 +67,7 @@ func (a *App) survey(context.Context) error {
 		return fmt.Errorf("register the figures of mailboxes: %w", err)
 	}
 	s := telemetry.NewSurvey(telemetry.SurveyConfig{
-		Name: "mailboxes", Every: figuresEvery, Limit: figuresLimit, Ask: f.ask, Lost: func() { f.known.Set(0) }, Log: a.log,
+		Name: "mailboxes", Every: a.cfg.Figures, Limit: figuresLimit, Ask: f.ask, Lost: func() { f.known.Set(0) }, Log: a.log,
 	})
 	a.group.Add("figures", s.Start, s.Stop)
 	return nil

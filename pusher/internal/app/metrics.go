@@ -32,7 +32,6 @@ type metrics struct {
 	ended     *prometheus.CounterVec
 	mailbox   *prometheus.CounterVec
 	forgotten *prometheus.CounterVec
-	expired   prometheus.Counter
 	endToEnd  *prometheus.HistogramVec
 	lanes     *telemetry.Words
 }
@@ -65,9 +64,6 @@ func newMetrics(r prometheus.Registerer, now func() time.Time) (*metrics, error)
 		ended:     counter("cupline_push_closed_total", "Sessions ended, by close code; lost when the socket was.", "code"),
 		mailbox:   counter("cupline_mailbox_taken_total", "What became of messages of the mailbox queue.", "fate"),
 		forgotten: counter("cupline_push_notes_forgotten_total", "Acks of clients that could not be noted while the database was away.", "in"),
-		expired: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "cupline_mailbox_expired_total", Help: "Outcomes deleted from mailboxes because nobody fetched them in time.",
-		}),
 		endToEnd: prometheus.NewHistogramVec(telemetry.Seconds("cupline_push_end_to_end_seconds",
 			"Time from the acceptance of a command to the client's ack of its outcome."), []string{"lane", "outcome", "source"}),
 		lanes: telemetry.NewWords(mostLanes),
@@ -75,7 +71,7 @@ func newMetrics(r prometheus.Registerer, now func() time.Time) (*metrics, error)
 	var problems []error
 	for _, c := range []prometheus.Collector{
 		m.sessions, m.limit, m.inFlight, m.bindings, m.bindRound, m.bindWait, m.pushed, m.acked, m.lag, m.refused, m.ended,
-		m.mailbox, m.forgotten, m.expired, m.endToEnd,
+		m.mailbox, m.forgotten, m.endToEnd,
 	} {
 		problems = append(problems, r.Register(c))
 	}
@@ -91,7 +87,7 @@ func (m *metrics) Pushed(source string) { m.pushed.WithLabelValues(source).Inc()
 // Acked counts an outcome acked, and how long it took from the start.
 func (m *metrics) Acked(it *session.Item, source string) {
 	m.acked.WithLabelValues(source).Inc()
-	telemetry.Observe(m.endToEnd.WithLabelValues(m.lanes.Label(it.Lane), word(it), source), max(m.now().Sub(it.Accepted), 0), "")
+	telemetry.Observe(m.endToEnd.WithLabelValues(m.lanes.Label(it.Lane), word(it), source), max(m.now().Sub(it.Accepted), 0), it.Trace)
 }
 
 // word for an outcome, of the same closed set as the dispatcher's.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cupline/cupline/chassis/settings"
 	"github.com/cupline/cupline/chassis/telemetry"
+	"github.com/cupline/cupline/chassis/tracing"
 	"github.com/cupline/cupline/schema/topology"
 	"github.com/cupline/cupline/store/identity"
 )
@@ -45,10 +46,8 @@ type Settings struct {
 	Crowded         time.Duration `env:"CUPLINE_CROWDED" default:"500ms" doc:"see CUPLINE_PREFETCH; 10ms to 1m"`
 	MailboxPrefetch int           `env:"CUPLINE_MAILBOX_PREFETCH" default:"512" doc:"outcomes taken and not yet stored in mailboxes; 1 to 65535"`
 
-	MailboxOutcomes  int64         `env:"CUPLINE_MAILBOX_OUTCOMES" default:"10000" doc:"quota of one client's mailbox, in outcomes; 1 to 100000000"`
-	MailboxBytes     int64         `env:"CUPLINE_MAILBOX_BYTES" default:"67108864" doc:"and in bytes of responses; 1024 to 1099511627776"`
-	MailboxRetention time.Duration `env:"CUPLINE_MAILBOX_RETENTION" default:"168h" doc:"after which outcomes that nobody fetched are deleted; 1m to 8760h"`
-	AckedRetention   time.Duration `env:"CUPLINE_MAILBOX_ACKED_RETENTION" default:"1h" doc:"after which acked ones are deleted; a copy that comes later is no longer known; 1m to 168h"`
+	MailboxOutcomes int64 `env:"CUPLINE_MAILBOX_OUTCOMES" default:"10000" doc:"quota of one client's mailbox, in outcomes; 1 to 100000000"`
+	MailboxBytes    int64 `env:"CUPLINE_MAILBOX_BYTES" default:"67108864" doc:"and in bytes of responses; 1024 to 1099511627776"`
 
 	SlotFree time.Duration `env:"CUPLINE_SLOT_FREE" default:"10m" doc:"after which a slot that no pusher holds is pruned; 1s to 24h"`
 
@@ -58,9 +57,12 @@ type Settings struct {
 	Profiles     bool          `env:"CUPLINE_PROFILES" default:"false" doc:"Go's profiles at /debug/pprof/ of the internal port, for who may reach it"`
 	Drain        time.Duration `env:"CUPLINE_DRAIN" default:"20s" doc:"over which clients are sent elsewhere at SIGTERM, at most; 0s to 30m"`
 
+	Figures time.Duration `env:"CUPLINE_FIGURES_EVERY" default:"15s" doc:"pause between two looks at figures that only the broker or the database can tell; 1s to 10m"`
+
 	Tokens identity.TokenSettings
 
-	Log telemetry.LogConfig
+	Log   telemetry.LogConfig
+	Trace tracing.Settings
 
 	// Tick is the grain of all deadlines of connections; tests make it finer. Default 100 ms.
 	Tick time.Duration
@@ -100,9 +102,8 @@ func (s *Settings) Check() error {
 	span("CUPLINE_PONG_TIMEOUT", s.Pong, short, 10*time.Minute)
 	span("CUPLINE_RECONNECT_WINDOW", s.Reconnect, 0, 10*time.Minute)
 	span("CUPLINE_BROKER_PATIENCE", s.Patience, short, time.Hour)
-	span("CUPLINE_MAILBOX_RETENTION", s.MailboxRetention, time.Minute, 8760*time.Hour)
-	span("CUPLINE_MAILBOX_ACKED_RETENTION", s.AckedRetention, time.Minute, 168*time.Hour)
 	span("CUPLINE_SLOT_FREE", s.SlotFree, time.Second, 24*time.Hour)
+	span("CUPLINE_FIGURES_EVERY", s.Figures, time.Second, 10*time.Minute)
 	span("CUPLINE_DRAIN", s.Drain, 0, 30*time.Minute)
 	if s.AckTimeout <= s.Unacked {
 		problems = append(problems, errors.New("CUPLINE_ACK_TIMEOUT must be longer than CUPLINE_UNACKED"))

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/cupline/cupline/chassis/broker"
+	"github.com/cupline/cupline/chassis/tracing"
 	"github.com/cupline/cupline/pusher/internal/hub"
 	"github.com/cupline/cupline/pusher/internal/session"
 	"github.com/cupline/cupline/pusher/internal/wheel"
@@ -50,7 +51,9 @@ type Config struct {
 	// Ledger notes plain acks, Mailbox those of outcomes that may lie in the mailbox, too.
 	Ledger, Mailbox *Receipts
 	Observer        Observer
-	Log             *zap.Logger
+	// Tracer of pushes; nil is off.
+	Tracer *tracing.Tracer
+	Log    *zap.Logger
 }
 
 // Feed consumes one queue.
@@ -106,30 +109,34 @@ func clientOf(d *broker.Delivery) (hub.Key, bool) {
 func (f *Feed) outcome(b *broker.Delivery) {
 	d := &delivery{Delivery: b, feed: f}
 	it := session.NewLive(d)
-	if err := fill(it, b); err != nil {
+	came, err := fill(it, b)
+	if err != nil {
 		f.cfg.Log.Warn("not an outcome; it is led to the mailbox writer, which records it",
 			zap.String("key", b.Key), zap.String("message_id", b.ID), zap.Error(err))
 		f.cfg.Observer.Refused(Malformed)
 		b.Reject()
 		return
 	}
+	d.span = f.cfg.Tracer.Start(tracing.Consumer, "push outcome", came)
+	it.Trace = d.span.Context(came).Parent
 	f.add(d, it)
 	f.cfg.Hub.Deliver(it)
 }
 
-// fill reads an outcome into an item.
-func fill(it *session.Item, b *broker.Delivery) error {
+// fill reads an outcome into an item, and returns the trace that it came with.
+func fill(it *session.Item, b *broker.Delivery) (tracing.Context, error) {
 	o, err := envelope.ParseOutcome(&b.Message)
+	came := tracing.Context(o.Trace)
 	if err != nil {
-		return err
+		return came, err
 	}
 	response, err := jsonrpc.ParseResponse(o.Body)
 	if err != nil {
-		return err
+		return came, err
 	}
 	body, err := jsonrpc.OneLine(response.Body, len(response.Body))
 	if err != nil {
-		return err
+		return came, err
 	}
 	it.ID, it.Tenant, it.Client, it.Lane, it.Accepted = o.CommandID, o.Tenant, o.Client, o.Lane, o.Accepted
 	it.Reason, it.Failed = string(o.Reason), response.Failed
@@ -138,7 +145,7 @@ func fill(it *session.Item, b *broker.Delivery) error {
 		ID: response.ID, CommandID: b.ID, Redrive: o.Redrive, Device: o.Device, Method: o.Method,
 		At: o.At, Origin: o.Origin, Response: body,
 	}
-	return nil
+	return came, nil
 }
 
 func (f *Feed) add(d *delivery, it *session.Item) {
@@ -188,6 +195,7 @@ type delivery struct {
 	*broker.Delivery
 	feed       *Feed
 	item       *session.Item
+	span       *tracing.Span
 	since      time.Time
 	prev, next *delivery
 }
@@ -196,6 +204,7 @@ type delivery struct {
 // which leads it to the mailbox; and what a client acked once that is noted.
 func (d *delivery) Settle(it *session.Item, v session.Verdict) {
 	d.feed.remove(d)
+	d.told(it, v)
 	switch v.Kind {
 	case session.Acked:
 		receipts := d.feed.cfg.Ledger
@@ -211,6 +220,23 @@ func (d *delivery) Settle(it *session.Item, v session.Verdict) {
 		}
 		d.Reject()
 	}
+}
+
+// told ends the span of a push with what became of it.
+func (d *delivery) told(it *session.Item, v session.Verdict) {
+	if d.span == nil {
+		return
+	}
+	d.span.Set("cupline.tenant", it.Tenant)
+	d.span.Set("cupline.client", it.Client)
+	d.span.Set("cupline.command_id", it.Outcome.CommandID)
+	switch v.Kind {
+	case session.Acked:
+		d.span.Event("acked by the client")
+	case session.Refused:
+		d.span.Set("cupline.led_to_mailbox", string(v.Cause))
+	}
+	d.span.End()
 }
 
 // Lost reports that the broker took it back.

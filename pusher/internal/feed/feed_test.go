@@ -25,7 +25,7 @@ func TestFill(t *testing.T) {
 	t.Parallel()
 	d := delivered("{\"jsonrpc\":\"2.0\",\n\"id\":42,\"result\":null}")
 	it := session.NewLive(nil)
-	if err := fill(it, d); err != nil {
+	if _, err := fill(it, d); err != nil {
 		t.Fatal(err)
 	}
 	if o := it.Outcome; string(o.ID) != "42" || o.CommandID != d.ID || o.Redrive != 2 || string(o.Response) != `{"jsonrpc":"2.0", "id":42,"result":null}` ||
@@ -33,12 +33,12 @@ func TestFill(t *testing.T) {
 		t.Fatalf("got %+v", it)
 	}
 	for _, body := range []string{"", "{}", `{"jsonrpc":"2.0","id":1}`, `[]`, "\xff"} {
-		if err := fill(session.NewLive(nil), delivered(body)); err == nil {
+		if _, err := fill(session.NewLive(nil), delivered(body)); err == nil {
 			t.Errorf("%q passes for an outcome", body)
 		}
 	}
 	d.Key = "no.key.of.ours"
-	if err := fill(session.NewLive(nil), d); err == nil {
+	if _, err := fill(session.NewLive(nil), d); err == nil {
 		t.Error("a foreign key passes")
 	}
 }
@@ -47,7 +47,7 @@ func BenchmarkFill(b *testing.B) {
 	d := delivered(`{"jsonrpc":"2.0","id":"c-42","result":{"on":true,"level":0.75,"text":"a device's answer of some length"}}`)
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := fill(session.NewLive(nil), d); err != nil {
+		if _, err := fill(session.NewLive(nil), d); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -11,6 +11,8 @@ import (
 
 	"github.com/cupline/cupline/chassis/broker"
 	"github.com/cupline/cupline/chassis/failpoint"
+	"github.com/cupline/cupline/chassis/telemetry"
+	"github.com/cupline/cupline/chassis/tracing"
 	"github.com/cupline/cupline/schema/envelope"
 	"github.com/cupline/cupline/schema/jsonrpc"
 	"github.com/cupline/cupline/schema/message"
@@ -60,7 +62,9 @@ type WriterConfig struct {
 	Publisher Publisher
 	// Fate counts what became of messages; it must not block.
 	Fate func(fate string, n int)
-	Log  *zap.Logger
+	// Tracer of what is stored; nil is off.
+	Tracer *tracing.Tracer
+	Log    *zap.Logger
 }
 
 // Writer consumes the mailbox queue, in competition with the other pushers' writers. What
@@ -161,6 +165,8 @@ func (w *Writer) write(ctx context.Context, batch []*broker.Delivery) {
 			w.park(ctx, d, err.Error())
 			continue
 		}
+		span := w.trace(d, &item)
+		defer span.End()
 		items, outcomes = append(items, item), append(outcomes, d)
 	}
 	if len(items) == 0 {
@@ -170,6 +176,19 @@ func (w *Writer) write(ctx context.Context, batch []*broker.Delivery) {
 	if ok {
 		w.conclude(ctx, outcomes, items, results)
 	}
+}
+
+// trace begins the span of storing an outcome.
+func (w *Writer) trace(d *broker.Delivery, item *mailbox.Item) *tracing.Span {
+	if w.cfg.Tracer == nil {
+		return nil
+	}
+	span := w.cfg.Tracer.Start(tracing.Consumer, "store in mailbox",
+		tracing.Context{Parent: d.String(telemetry.TraceParent), State: d.String(telemetry.TraceState)})
+	span.Set("cupline.tenant", item.Tenant)
+	span.Set("cupline.client", item.Client)
+	span.Set("cupline.command_id", item.CommandID.String())
+	return span
 }
 
 // parse reads what is to be stored.

@@ -74,6 +74,8 @@ type Item struct {
 	// answered with an error.
 	Reason string
 	Failed bool
+	// Trace is the W3C traceparent that it came with, for exemplars.
+	Trace string
 	// Accepted is when the command was, in database time.
 	Accepted time.Time
 	// Redelivered live outcomes were given to a pusher before.

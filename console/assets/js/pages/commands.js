@@ -100,13 +100,13 @@ function commandPage(ctx, id) {
 
 function whole({ command_id: id, client, command, letters, events }, tenant) {
   const took = events.length > 1 ? span(new Date(events.at(-1).at) - new Date(events[0].at)) : ''
-  return h('div', { class: 'columns' },
+  return h('div', { class: 'split' },
     panel('Its life', strip(events), timeline(events)),
-    panel(command ? h('h2', null, value(command.method), ' on ', value(command.device)) : 'Command',
+    h('div', { class: 'stack' }, panel(command ? h('h2', null, value(command.method), ' on ', value(command.device)) : 'Command',
       command && h('p', null, ending({ ...command, reason: events.find(({ event }) => event === 'decided')?.reason })),
       facts(['command', h('span', { class: 'mono' }, id)], ['client', client ?? ''], ['id', command && h('span', { class: 'mono' }, value(idText(command.id) || 'none: one-way'))],
         ['device', command && h('a', { href: href(`devices/${command.device}`) }, value(command.device))], ['lane', command?.lane ?? ''],
         ['redrive', command?.redrive > 0 ? `number ${command.redrive}` : ''], ['expires', command && moment(command.expires_at)], ['in all', took]),
       letters.map((letter) => h('p', { class: 'row' }, 'Dead letter ', h('a', { href: href(`dead-letters/${letter.letter_id}`, { tenant }) }, moment(letter.died_at)), reasonTag(letter.reason), stateTag(letter.state)))),
-    command?.response !== undefined && panel('Outcome', bytes(command.response, { name: 'outcome' })))
+    command?.response !== undefined && panel('Outcome', bytes(command.response, { name: 'outcome' }))))
 }

@@ -2,9 +2,11 @@
 import { actionFields, actionOf, ask } from '../dialogs.js'
 import { fill, h, value } from '../dom.js'
 import { count, moment, span } from '../format.js'
+import { bindKeys } from '../keys.js'
+import { tabs } from '../letters.js'
 import { live } from '../live.js'
 import { empty, facts, failed, notify, pageHead, panel, skeleton, stateTag, tag } from '../parts.js'
-import { href } from '../route.js'
+import { go, href } from '../route.js'
 import { Table } from '../table.js'
 
 export function page(ctx) {
@@ -14,22 +16,41 @@ export function page(ctx) {
 }
 
 function jobsPage(ctx) {
-  const { main, route: { query } } = ctx
-  const head = pageHead('Jobs', { crumbs: h('a', { href: href('dead-letters') }, '← Dead letters') })
-  fill(main, head.element, empty('A job is found by its link', 'Start one from the groups or the list of dead letters; its page is its link. The audit trail names all of them.',
-    h('a', { class: 'button', href: href('audit', { stage: 'operator', text: 'job', tenant: query.tenant }) }, 'Jobs in the audit trail')))
+  const { main, signal, route: { query } } = ctx
+  const head = pageHead('Jobs', { words: 'What was done to many letters at once.', actions: [tabs(query, 'jobs')] })
+  const place = h('div', null, skeleton(5))
+  fill(main, head.element, place)
+  const table = new Table({
+    label: 'Jobs, the newest first', key: (job) => job.job_id, open: (job) => go(href(`jobs/${job.job_id}`, { tenant: query.tenant })),
+    none: empty('No jobs', 'A job begins at the groups or the list of dead letters: Redrive all, Discard all.'),
+    columns: [
+      { name: 'Begun', class: 'tight', cell: (job) => h('a', { href: href(`jobs/${job.job_id}`, { tenant: query.tenant }) }, moment(job.created_at)) },
+      { name: 'What', class: 'tight', cell: (job) => job.kind }, { name: 'State', class: 'tight', cell: (job) => [stateTag(job.state), job.stopped && [' ', tag('stopped', 'bad')]] },
+      { name: 'Letters', class: 'num tight', cell: (job) => `${count(job.total - job.waiting)} of ${count(job.total)}` },
+      { name: 'Who', cell: (job) => value(job.actor, { class: 'cut' }) }, { name: 'Why', class: 'grow', cell: (job) => value(job.reason, { class: 'cut' }) },
+    ],
+  })
+  const list = live(signal, 3_000, (s) => ctx.api.get('/v1/dead-letter-jobs', { tenant: query.tenant, limit: 50 }, s), ({ jobs }) => {
+    head.updated()
+    if (!place.contains(table.element)) fill(place, table.element)
+    table.show(jobs)
+  }, (error) => {
+    head.stale()
+    if (!error.temporary || !place.contains(table.element)) fill(place, failed(error, () => list.refresh()))
+  })
+  bindKeys(signal, table.keys)
 }
 
 function jobPage(ctx, id, tenant) {
   const { main, signal } = ctx
-  const head = pageHead('Job', { crumbs: h('a', { href: href('dead-letters', { tenant }) }, '← Dead letters') })
+  const head = pageHead('Job', { crumbs: h('a', { href: href('jobs', { tenant }) }, '← Jobs') })
   const [place, items] = [h('div', null, skeleton(5)), h('div')]
   fill(main, head.element, place, items)
   const path = `/v1/dead-letter-jobs/${encodeURIComponent(id)}`
   const table = itemTable(tenant)
   let job
   const view = live(signal, 1_000, async (s) => {
-    if (job?.finished_at && items.childElementCount > 0) return undefined
+    if (job?.finished_at && !job.awaited && items.childElementCount > 0) return undefined
     const found = await ctx.api.get(path, { tenant }, s)
     return { found, items: (await ctx.api.get(`${path}/items`, { tenant, limit: 200 }, s)).items }
   }, (now) => {
@@ -57,11 +78,14 @@ function jobPage(ctx, id, tenant) {
 function card(job, act) {
   const done = job.total - job.waiting
   const button = (kind, text, style = '') => h('button', { type: 'button', class: style, on: { click: () => act(kind) } }, text)
-  const words = { redrive: 'Redrive', discard: 'Discard' }[job.kind] ?? job.kind
+  const words = { redrive: 'Redrive', discard: 'Discard', undo: 'Open again' }[job.kind] ?? job.kind
   return panel(h('h2', null, words, ' ', count(job.total), ' letters'),
     h('p', { class: 'row' }, stateTag(job.state), Object.entries(job.results).map(([result, n]) => tag(`${count(n)} ${result}`, result === 'skipped' ? 'warn' : 'ok'))),
     h('progress', { max: String(Math.max(job.total, 1)), value: done, 'aria-label': 'letters done' }),
     h('p', { role: 'status' }, `${count(done)} of ${count(job.total)} done`, job.state === 'running' && job.waiting > 0 && `; about ${span(job.waiting / job.rate * 1000)} to go at ${job.rate} a second`),
+    job.stopped && h('p', { class: 'bad', role: 'alert' }, 'It stopped itself: ', value(job.stopped)),
+    job.state === 'running' && job.canary_due && h('p', null, `First ${count(Math.min(job.canary, job.total))} are sent, and their outcomes awaited.`),
+    job.kind === 'redrive' && h('p', { class: 'row' }, 'Outcomes:', Object.entries(job.outcomes).map(([outcome, n]) => tag(`${count(n)} ${outcome}`, outcome === 'answered' ? 'ok' : 'bad')), job.awaited > 0 && tag(`${count(job.awaited)} awaited`)),
     act && h('div', { class: 'row' }, job.state === 'running' && button('pause', 'Pause'), job.state === 'paused' && button('resume', 'Resume', 'primary'),
       (job.state === 'running' || job.state === 'paused') && button('cancel', 'Cancel', 'danger')),
     facts(['by', job.actor], ['why', job.reason], ['begun', moment(job.created_at)], ['ended', job.finished_at && moment(job.finished_at)],
@@ -75,7 +99,8 @@ function itemTable(tenant) {
     columns: [
       { name: 'No.', class: 'num tight', cell: (item) => count(item.position) },
       { name: 'Letter', class: 'tight', cell: (item) => h('a', { class: 'mono', href: href(`dead-letters/${item.letter_id}`, { tenant }) }, item.letter_id) },
-      { name: 'Result', class: 'tight', cell: (item) => tag(item.result || 'waiting', { redriven: 'ok', discarded: 'ok', skipped: 'warn' }[item.result] ?? '') },
+      { name: 'Result', class: 'tight', cell: (item) => tag(item.result || 'waiting', { redriven: 'ok', discarded: 'ok', reopened: 'ok', skipped: 'warn' }[item.result] ?? '') },
+      { name: 'Outcome', class: 'tight', cell: (item) => item.outcome ? tag(item.outcome, item.outcome === 'answered' ? 'ok' : 'bad') : '' },
       { name: 'Detail', cell: (item) => value(item.detail ?? '') },
       { name: 'When', class: 'tight', cell: (item) => item.done_at ? moment(item.done_at) : '' },
     ],

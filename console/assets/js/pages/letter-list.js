@@ -1,12 +1,14 @@
 // The letters themselves: filters, the keyboard, and actions on one, on some, on all.
+import { actOnAll } from '../actions.js'
 import { actionFields, actionOf, ask } from '../dialogs.js'
 import { fill, h, value, visible } from '../dom.js'
 import { chips, filterForm } from '../filters.js'
 import { count, many, moment } from '../format.js'
 import { bindKeys } from '../keys.js'
-import { NAMES, actOnAll, apiFilter, fields, idOf, tabs } from '../letters.js'
+import { NAMES, apiFilter, fields, idOf, tabs } from '../letters.js'
 import { live } from '../live.js'
-import { empty, executedTag, failed, notify, pageHead, reasonTag, skeleton, stateTag } from '../parts.js'
+import { marks } from '../marks.js'
+import { empty, executedTag, failed, notify, pageHead, reasonTag, skeleton, stateTag, tag } from '../parts.js'
 import { go, href } from '../route.js'
 import { Table } from '../table.js'
 
@@ -66,13 +68,13 @@ function columns(query) {
   return [
     { name: 'Died', class: 'tight', sort: 'died_at', cell: (letter) => h('a', { href: href(`dead-letters/${letter.letter_id}`, { tenant: query.tenant, back: location.search.slice(1) }) }, moment(letter.died_at)) },
     { name: 'Reason', class: 'tight', sort: 'reason', cell: (letter) => reasonTag(letter.reason) },
-    { name: 'Executed', class: 'tight', cell: (letter) => executedTag(letter.executed) },
+    { name: 'Run?', class: 'tight', cell: (letter) => executedTag(letter.executed) },
     { name: 'Device', sort: 'device', cell: (letter) => value(letter.device, { class: 'cut' }) },
     { name: 'Method', sort: 'method', cell: (letter) => value(letter.method, { class: 'cut' }) },
     { name: 'Client', sort: 'client', cell: (letter) => value(letter.client, { class: 'cut' }) },
     { name: 'Id', cell: (letter) => h('span', { class: 'cut mono' }, idOf(letter)) },
-    { name: 'Error', cell: (letter) => h('span', { class: 'cut dim' }, visible(letter.detail)) },
-    { name: 'State', class: 'tight', cell: (letter) => stateTag(letter.state) },
+    { name: 'Error', class: 'grow', cell: (letter) => h('span', { class: 'cut dim' }, visible(letter.detail)) },
+    { name: 'State', class: 'tight', cell: (letter) => [stateTag(letter.state), letter.held && [' ', tag('held', 'bad')], marks(letter)] },
   ]
 }
 

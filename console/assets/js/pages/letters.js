@@ -1,10 +1,12 @@
 // Dead letters: what died, why, since when, is it still happening. Groups first.
+import { actOnAll } from '../actions.js'
 import { chips, filterForm } from '../filters.js'
 import { fill, h, value, visible } from '../dom.js'
 import { ago, count, moment } from '../format.js'
 import { bindKeys } from '../keys.js'
-import { NAMES, actOnAll, apiFilter, fields, tabs } from '../letters.js'
+import { NAMES, apiFilter, fields, tabs } from '../letters.js'
 import { live } from '../live.js'
+import { marks } from '../marks.js'
 import { empty, failed, pageHead, skeleton } from '../parts.js'
 import { go, href } from '../route.js'
 import { Table } from '../table.js'
@@ -51,7 +53,7 @@ function groupTable({ open, query, acts }) {
       { name: 'Letters', class: 'num tight', cell: (group) => [h('strong', null, count(group.count)),
         h('div', { class: 'bar bad', 'aria-hidden': 'true' }, h('i', { vars: { part: `${group.count / table.most * 100}%` } }))] },
       { name: 'Cause', cell: (group) => h('div', null, h('a', { href: href('dead-letters/list', { ...query, group: group.group }) }, value(group.reason)), ' ',
-        h('span', null, value([group.device_type, group.method].filter(Boolean).join(' · '))), h('span', { class: 'cut dim' }, visible(group.cause))) },
+        h('span', null, value([group.device_type, group.method].filter(Boolean).join(' · '))), h('span', { class: 'cut dim' }, visible(group.cause)), marks(group)) },
       { name: 'Open', class: 'num tight', cell: (group) => count(group.open) },
       { name: 'Maybe run', class: 'num tight', cell: (group) => h('span', { class: group.maybe > 0 ? 'bad' : 'dim' }, count(group.maybe)) },
       { name: 'Per minute', class: 'num tight', cell: (group) => group.per_minute > 0 ? h('strong', { class: 'bad' }, group.per_minute.toFixed(1)) : h('span', { class: 'dim' }, '0') },

@@ -105,8 +105,8 @@ function laneCard({ queue: name }, signal) {
   const depthPlot = new Plot(depth, [{ label: 'waiting', value: count }], signal)
   const ratePlot = new Plot(rates, [{ label: 'in', value: rate }, { label: 'out', value: rate }], signal)
   const element = h('article', { class: 'panel lane' }, h('header', null, h('h3', null, 'Lane ', value(laneOf(name))), mark), figures,
-    h('div', { class: 'plots' }, h('p', { class: 'plot-name' }, h('span', null, h('i'), 'waiting')), depth,
-      h('p', { class: 'plot-name' }, h('span', null, h('i'), 'in'), h('span', null, h('i', { class: 'second' }), 'out, each second')), rates))
+    h('div', { class: 'plots' }, h('figure', null, h('figcaption', { class: 'plot-name' }, h('span', null, h('i'), 'waiting')), depth),
+      h('figure', null, h('figcaption', { class: 'plot-name' }, h('span', null, h('i'), 'in'), h('span', null, h('i', { class: 'second' }), 'out, each second')), rates)))
   const show = (queue, history) => {
     const figure = (label, text, kind) => h('div', null, h('dt', null, label), h('dd', { class: kind }, text))
     fill(figures, figure('waiting', count(queue.ready), queue.consumers === 0 && queue.ready > 0 ? 'bad' : ''), figure('at work', count(queue.unacked)),

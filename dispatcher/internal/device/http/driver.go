@@ -100,7 +100,7 @@ func (d *Driver) Execute(ctx context.Context, c *dispatch.Call) (jsonrpc.Respons
 			return jsonrpc.Response{}, dispatch.TooLate()
 		}
 		try := attempt{left: c.Left}
-		response, err := d.post(try.trace(ctx), address, c.Request) //nolint:bodyclose // read closes it
+		response, err := d.post(try.trace(ctx), address, c) //nolint:bodyclose // read closes it
 		switch {
 		case err == nil:
 			return read(response, c)
@@ -116,8 +116,8 @@ func (d *Driver) Execute(ctx context.Context, c *dispatch.Call) (jsonrpc.Respons
 	}
 }
 
-func (d *Driver) post(ctx context.Context, address string, body []byte) (*http.Response, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
+func (d *Driver) post(ctx context.Context, address string, c *dispatch.Call) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(c.Request))
 	if err != nil {
 		return nil, fmt.Errorf("make the request: %w", err)
 	}
@@ -126,6 +126,12 @@ func (d *Driver) post(ctx context.Context, address string, body []byte) (*http.R
 	request.Header.Set("Content-Type", envelope.ContentType)
 	request.Header.Set("Accept", envelope.ContentType)
 	request.Header.Set("User-Agent", "cupline")
+	if c.Trace.Parent != "" { // W3C Trace Context
+		request.Header.Set("traceparent", c.Trace.Parent)
+		if c.Trace.State != "" {
+			request.Header.Set("tracestate", c.Trace.State)
+		}
+	}
 	return d.client.Do(request)
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/cupline/cupline/chassis/broker"
+	"github.com/cupline/cupline/chassis/telemetry"
 	"github.com/cupline/cupline/dispatcher/internal/dispatch"
 	"github.com/cupline/cupline/schema/device"
 	"github.com/cupline/cupline/schema/envelope"
@@ -111,6 +112,8 @@ func (d *Driver) try(ctx context.Context, c *dispatch.Call, answers <-chan answe
 
 // request is the message for the device.
 func (d *Driver) request(c *dispatch.Call, left time.Duration) message.Message {
+	// int8, not an unsigned byte: that crashes the device's session on RabbitMQ 3.10.
+	headers := map[string]any{"x-mqtt-publish-qos": int8(0)}
 	return message.Message{
 		Exchange:    topology.DeviceExchange,
 		Key:         device.CommandsKey(c.Tenant, c.Device, d.cfg.Dispatcher),
@@ -119,8 +122,8 @@ func (d *Driver) request(c *dispatch.Call, left time.Duration) message.Message {
 		ID:          c.ID,
 		ContentType: envelope.ContentType,
 		Expiration:  left,
-		// int8, not an unsigned byte: that crashes the device's session on RabbitMQ 3.10.
-		Headers: map[string]any{"x-mqtt-publish-qos": int8(0)},
+		// A device on MQTT 5 gets the trace as user properties, others do not get it.
+		Headers: telemetry.WithTrace(headers, c.Trace.Parent, c.Trace.State),
 		Body:    c.Request,
 	}
 }

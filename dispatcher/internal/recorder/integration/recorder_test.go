@@ -53,7 +53,7 @@ func newRig(t *testing.T) *rig {
 	if err := clock.Measure(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	r.recorder = recorder.New(deadletter.New(behind), clock, zaptest.NewLogger(t), metrics, func(string, dispatch.Ending) {})
+	r.recorder = recorder.New(deadletter.New(behind), clock, zaptest.NewLogger(t), metrics, nil, func(string, dispatch.Ending) {})
 	r.ledger = claims.New(dispatchtest.Writer(t, r.pool), audit.New(r.pool))
 	return r
 }

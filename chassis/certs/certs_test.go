@@ -1,0 +1,179 @@
+package certs_test
+
+import (
+	"crypto/tls"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"go.uber.org/zap/zaptest"
+
+	"github.com/cupline/cupline/chassis/certs"
+	"github.com/cupline/cupline/chassis/certtest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// serve answers handshakes, one after the other, until the test ends.
+func serve(t *testing.T, cfg *tls.Config) (address string) {
+	t.Helper()
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(conn, "hello")
+			_ = conn.Close()
+		}
+	}()
+	t.Cleanup(func() {
+		_ = listener.Close()
+		<-done
+	})
+	return listener.Addr().String()
+}
+
+// shake returns the common name that the server shows.
+func shake(t *testing.T, address string, cfg *tls.Config) (string, error) {
+	t.Helper()
+	dialer := tls.Dialer{NetDialer: &net.Dialer{Timeout: 10 * time.Second}, Config: cfg}
+	conn, err := dialer.DialContext(t.Context(), "tcp", address)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = conn.Close() }()
+	_, err = io.ReadAll(conn)
+	return conn.(*tls.Conn).ConnectionState().PeerCertificates[0].Subject.CommonName, err
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	over := time.After(20 * time.Second)
+	for !ok() {
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-over:
+			t.Fatalf("not within 20 s: %s", what)
+		}
+	}
+}
+
+func TestNewHandshakesGetTheNewCertificate(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	files := certs.ServerFiles{Cert: filepath.Join(folder, "c.pem"), Key: filepath.Join(folder, "k.pem")}
+	first, second := certtest.NewAuthority(t, "first"), certtest.NewAuthority(t, "second")
+	first.Issue(t, "one", files.Cert, files.Key)
+	server, err := certs.Server(files, zaptest.NewLogger(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	trusted := filepath.Join(folder, "ca.pem")
+	trust := func(a *certtest.Authority) {
+		content, err := os.ReadFile(a.File)
+		if err == nil {
+			err = os.WriteFile(trusted, content, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	trust(first)
+	client, err := certs.Client(certs.ClientFiles{CA: trusted}, zaptest.NewLogger(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := serve(t, server)
+	if name, err := shake(t, at, client.Config()); name != "one" || err != nil {
+		t.Fatalf("%q, %v", name, err)
+	}
+	if err := os.WriteFile(files.Cert, []byte("half of a certif"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// What cannot be used is not used; the look at it is at most a second away.
+	over := time.Now().Add(1500 * time.Millisecond)
+	eventually(t, "several handshakes beside a broken file", func() bool {
+		if name, err := shake(t, at, client.Config()); name != "one" || err != nil {
+			t.Fatalf("with a broken file: %q, %v", name, err)
+		}
+		return time.Now().After(over)
+	})
+	first.Issue(t, "two", files.Cert, files.Key)
+	eventually(t, "the renewed certificate", func() bool { name, err := shake(t, at, client.Config()); return name == "two" && err == nil })
+	second.Issue(t, "three", files.Cert, files.Key)
+	eventually(t, "an authority that is not trusted", func() bool { _, err := shake(t, at, client.Config()); return err != nil })
+	trust(second)
+	eventually(t, "the new authority", func() bool { name, err := shake(t, at, client.Config()); return name == "three" && err == nil })
+}
+
+func TestNamesAreVerified(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	files := certs.ServerFiles{Cert: filepath.Join(folder, "c.pem"), Key: filepath.Join(folder, "k.pem")}
+	authority := certtest.NewAuthority(t, "ca")
+	authority.Issue(t, "one", files.Cert, files.Key)
+	server, err := certs.Server(files, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := serve(t, server)
+	client, err := certs.Client(certs.ClientFiles{CA: authority.File}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	elsewhere := client.Config()
+	elsewhere.ServerName = "elsewhere.example"
+	if _, err := shake(t, at, elsewhere); err == nil || !strings.Contains(err.Error(), "elsewhere.example") {
+		t.Errorf("another's name: %v", err)
+	}
+	old := client.Config()
+	old.MinVersion, old.MaxVersion = tls.VersionTLS11, tls.VersionTLS11
+	if _, err := shake(t, at, old); err == nil {
+		t.Error("TLS 1.1 is spoken")
+	}
+	system, err := certs.Client(certs.ClientFiles{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := shake(t, at, system.Config()); err == nil {
+		t.Error("the system's authorities know ours")
+	}
+}
+
+func TestWrongFilesAreNamedAtTheStart(t *testing.T) {
+	t.Parallel()
+	none := filepath.Join(t.TempDir(), "none.pem")
+	if _, err := certs.Server(certs.ServerFiles{Cert: none}, nil); err == nil || !strings.Contains(err.Error(), "go together") {
+		t.Error(err)
+	}
+	if _, err := certs.Server(certs.ServerFiles{Cert: none, Key: none}, nil); err == nil || !strings.Contains(err.Error(), none) {
+		t.Error(err)
+	}
+	if cfg, err := certs.Server(certs.ServerFiles{}, nil); cfg != nil || err != nil {
+		t.Errorf("%v, %v", cfg, err)
+	}
+	for _, files := range []certs.ClientFiles{{CA: none}, {Cert: none, Key: none}, {Cert: none}} {
+		if _, err := certs.Client(files, nil); err == nil {
+			t.Errorf("%+v", files)
+		}
+	}
+	empty := filepath.Join(t.TempDir(), "empty.pem")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := certs.Client(certs.ClientFiles{CA: empty}, nil); err == nil || !strings.Contains(err.Error(), "no certificate") {
+		t.Error(err)
+	}
+}

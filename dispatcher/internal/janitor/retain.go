@@ -1,0 +1,97 @@
+package janitor
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/cupline/cupline/store/ledger"
+	"github.com/cupline/cupline/store/retention"
+)
+
+// Retain ends every tenant's retention once: in batches, with rests in between.
+func (j *Janitor) Retain(ctx context.Context) error {
+	terms, err := j.terms.All(ctx)
+	if err != nil {
+		return err
+	}
+	lanes, err := j.cfg.Lanes(ctx)
+	if err != nil {
+		return err
+	}
+	now := j.cfg.Now()
+	if err := j.forgetLedger(ctx, now, retention.Floor(lanes), terms); err != nil {
+		return err
+	}
+	if err := j.batches(ctx, "acked_outcomes", func(ctx context.Context) (int64, error) {
+		return j.mailbox.ForgetAcked(ctx, now.Add(-j.cfg.Acked), j.cfg.Batch)
+	}); err != nil {
+		return err
+	}
+	tenants := make([]string, 0, len(terms))
+	for tenant := range terms {
+		tenants = append(tenants, tenant)
+	}
+	slices.Sort(tenants)
+	for _, tenant := range tenants {
+		if err := j.retain(ctx, tenant, terms[tenant], now); err != nil {
+			return err
+		}
+	}
+	return j.batches(ctx, "counts", func(ctx context.Context) (int64, error) { return j.letters.Tidy(ctx, j.cfg.Batch) })
+}
+
+func (j *Janitor) retain(ctx context.Context, tenant string, terms retention.Terms, now time.Time) error {
+	for _, kind := range []struct {
+		what string
+		step func(ctx context.Context) (int64, error)
+	}{
+		{"letters", func(ctx context.Context) (int64, error) {
+			return j.letters.Forget(ctx, tenant, now.Add(-terms.Letters), j.cfg.Batch)
+		}},
+		{"job_items", func(ctx context.Context) (int64, error) {
+			return j.letters.ForgetJobs(ctx, tenant, now.Add(-terms.Letters), j.cfg.Batch)
+		}},
+		{"audit", func(ctx context.Context) (int64, error) {
+			return j.trail.Forget(ctx, tenant, now.Add(-terms.Audit), j.cfg.Batch)
+		}},
+		{"outcomes", func(ctx context.Context) (int64, error) {
+			expired, err := j.mailbox.Expire(ctx, tenant, now.Add(-terms.Mailbox), j.cfg.Batch)
+			if expired > 0 {
+				j.cfg.Metrics.expired.Add(float64(expired))
+				j.cfg.Log.Warn("outcomes that nobody fetched were deleted", zap.String("tenant", tenant), zap.Int64("outcomes", expired))
+			}
+			return expired, err
+		}},
+	} {
+		if err := j.batches(ctx, kind.what, kind.step); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// forgetLedger goes through the ledger once, in the order of age. What a lane may still give out again stays, whatever
+// the terms say.
+func (j *Janitor) forgetLedger(ctx context.Context, now time.Time, floor time.Duration, terms map[string]retention.Terms) error {
+	before := ledger.Before{Tenants: map[string]time.Time{}, Otherwise: now.Add(-max(retention.Default().Ledger, floor))}
+	for tenant, t := range terms {
+		before.Tenants[tenant] = now.Add(-max(t.Ledger, floor))
+	}
+	var from time.Time
+	for {
+		began := time.Now()
+		limited, cancel := context.WithTimeout(ctx, stepLimit)
+		gone, next, err := j.ledger.Forget(limited, from, before, j.cfg.Batch)
+		cancel()
+		j.cfg.Metrics.removed.WithLabelValues("commands").Add(float64(gone))
+		if err != nil || next.IsZero() {
+			return err
+		}
+		if from = next; !pause(ctx, rest*time.Since(began)) {
+			return context.Cause(ctx)
+		}
+	}
+}
