@@ -5,7 +5,7 @@ BIN     := $(CURDIR)/.bin
 export GOFLAGS += -buildvcs=false
 
 .DEFAULT_GOAL := help
-.PHONY: help up reset test test-short test-install browser screenshots faults check fmt vet lint tidy modules bench bench-desk bench-console tools
+.PHONY: help up reset test test-short test-install browser screenshots faults check fmt vet lint tidy modules bench bench-desk bench-console tools fuzz vulncheck licences reliability rolling
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -24,7 +24,7 @@ test: ## every test, race detector on, with a private broker and database
 
 browser: ## the console, the JavaScript client and its example in headless Chromium
 	@go build -o $(TESTBED) ./local/cmd/testbed
-	@$(TESTBED) --install gcc,node,npm,chromium -- env CUPLINE_TEST_BROWSER=InChromium go test -count 1 -v -timeout 10m ./e2e/js
+	@$(TESTBED) --install gcc,node,npm,chromium -- env CUPLINE_TEST_BROWSER=InChromium go test -count 1 -v -timeout 20m ./e2e/js
 
 screenshots: ## pictures of the console's pages and the dashboard, into docs/screenshots/
 	@go build -o $(TESTBED) ./local/cmd/testbed
@@ -70,6 +70,24 @@ bench-console: ## how soon each page of the console is painted in Chromium, with
 
 faults: ## the fault suite: DURATION=10m of faults under load, from SEED= (random unless told); NODES=3 for a cluster, FAULT=kill,cut@database for some alone
 	go run ./e2e/cmd/faults -duration $(or $(DURATION),5m) $(if $(SEED),-seed $(SEED)) $(if $(NODES),-nodes $(NODES)) $(if $(FAULT),-fault $(FAULT))
+
+fuzz: ## every decoder against made-up input, FUZZTIME=10m each
+	@grep -rn --include='*_test.go' '^func Fuzz' $(MODULES) | sed 's|\(.*\)/[^/]*:[0-9]*:func \(Fuzz[A-Za-z0-9_]*\).*|\1 \2|' | while read folder target; do \
+	  echo "== $$folder $$target"; \
+	  go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(or $(FUZZTIME),10m) ./$$folder </dev/null || exit 1; \
+	done
+
+vulncheck: $(BIN)/golangci-lint ## what the Go vulnerability database knows of the code that is called; it has to be reachable
+	@for m in $(MODULES); do (cd $$m && GOWORK=off $(BIN)/govulncheck ./...) || exit 1; done
+
+licences: ## the modules that the programs are built from, with their licences
+	@go run ./local/cmd/licences
+
+reliability: ## docs/reliability.md anew, from what make faults left: RUNS='DIR/report.json ...'
+	go run ./e2e/cmd/faults -page docs/reliability.md $(RUNS)
+
+rolling: ## 100 restarts (RESTARTS=) of every service under load, one after the other: nothing lost, nothing doubled
+	CUPLINE_TEST_RESTARTS=$(or $(RESTARTS),100) go test -count 1 -timeout 30m -v -run 'TestEveryServiceIsRestartedUnderLoad' ./e2e/path
 
 tools: $(BIN)/golangci-lint ## the linter, benchstat and govulncheck, into .bin/
 

@@ -77,9 +77,13 @@ func connectSource(push string) (string, error) {
 	return "'self' " + push, nil
 }
 
+// styles is the one style sheet that all of them make, in the order of their names: nothing is painted before each is there.
+const styles = "console.css"
+
 // load reads and packs the files, and finds their version.
 func (h *Handler) load() error {
 	sum := sha256.New()
+	var sheet bytes.Buffer
 	err := fs.WalkDir(assets, "assets", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
@@ -90,11 +94,19 @@ func (h *Handler) load() error {
 		}
 		fmt.Fprintf(sum, "%s %d\n", name, len(content))
 		sum.Write(content)
+		if path.Ext(name) == ".css" {
+			sheet.Write(content)
+			return nil
+		}
 		made, err := makeFile(name, content)
 		h.files[strings.TrimPrefix(name, "assets/")] = made
 		return err
 	})
+	if err != nil {
+		return err
+	}
 	h.version = hex.EncodeToString(sum.Sum(nil))[:16]
+	h.files[styles], err = makeFile(styles, sheet.Bytes())
 	return err
 }
 
@@ -126,17 +138,13 @@ func (h *Handler) render(push string) error {
 	if err != nil {
 		return fmt.Errorf("read the console's page: %w", err)
 	}
-	var modules, styles []string
+	var modules []string
 	for name := range h.files {
-		switch {
-		case strings.HasPrefix(name, "js/") && strings.HasSuffix(name, ".js") && !strings.HasPrefix(name, "js/pages/"):
+		if strings.HasPrefix(name, "js/") && strings.HasSuffix(name, ".js") && !strings.HasPrefix(name, "js/pages/") {
 			modules = append(modules, name)
-		case strings.HasSuffix(name, ".css"):
-			styles = append(styles, name)
 		}
 	}
 	slices.Sort(modules)
-	slices.Sort(styles)
 	var filled bytes.Buffer
 	err = page.Execute(&filled, map[string]any{
 		"Assets": Prefix + "/assets/" + h.version, "Base": Prefix, "Push": push, "Modules": modules, "Styles": styles,

@@ -31,9 +31,10 @@ require (
 )
 
 replace (
-	github.com/cupline/cupline/chassis => ../chassis
 	github.com/cupline/cupline/clients/go => ../clients/go
 	github.com/cupline/cupline/local => ../local
 	github.com/cupline/cupline/schema => ../schema
 	github.com/cupline/cupline/verify => ../verify
 )
+
+replace github.com/cupline/cupline/chassis => ../chassis

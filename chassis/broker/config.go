@@ -26,8 +26,8 @@ type Config struct {
 	DialTimeout time.Duration
 	// StepTimeout bounds each OnUp step; past it the connection is dropped. Default 2 min.
 	StepTimeout time.Duration
-	// TLS is used for amqps://; nil trusts the system's certificates.
-	TLS *tls.Config
+	// TLS is asked at each attempt, for amqps://; nil trusts the system's authorities.
+	TLS func() *tls.Config
 	// Log gets one line for each change of the link. Default: none.
 	Log *zap.Logger
 	// Metrics may be nil.
@@ -76,4 +76,12 @@ func (c Config) urls() ([]string, error) {
 		}
 	}
 	return urls, nil
+}
+
+// tls is for the next connection.
+func (c Config) tls() *tls.Config {
+	if c.TLS == nil {
+		return &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	return c.TLS()
 }

@@ -23,7 +23,7 @@ func dial(ctx context.Context, url string, cfg Config) (*amqp.Connection, net.Co
 		Heartbeat:       cfg.Heartbeat,
 		Locale:          "en_US",
 		Properties:      properties,
-		TLSClientConfig: cfg.TLS.Clone(),
+		TLSClientConfig: cfg.tls(),
 		Dial: func(network, addr string) (net.Conn, error) {
 			var dialer net.Dialer
 			opened, err := dialer.DialContext(ctx, network, addr)

@@ -102,16 +102,23 @@ func same(a, b []stamp) bool {
 	return true
 }
 
-// Server is a server's TLS, version 1.2 or later; nil where no files are named. Protocols are those of ALPN, for a server
-// that does not set them itself. The error says which file is wrong.
-func Server(files ServerFiles, log *zap.Logger, protocols ...string) (*tls.Config, error) {
+// Server is a server's TLS, version 1.2 or later; nil where no files are named. loaded is told of each certificate that is
+// read and when it ends; it may be nil. Protocols are those of ALPN, for a server that does not set them itself. The error
+// says which file is wrong.
+func Server(files ServerFiles, log *zap.Logger, loaded func(file string, ends time.Time), protocols ...string) (*tls.Config, error) {
 	if err := files.Check(); err != nil {
 		return nil, err
 	}
 	if files.Cert == "" {
 		return nil, nil
 	}
-	pair, err := newReloaded(log, func() (*tls.Certificate, error) { return readPair(files.Cert, files.Key) }, files.Cert, files.Key)
+	pair, err := newReloaded(log, func() (*tls.Certificate, error) {
+		pair, err := readPair(files.Cert, files.Key)
+		if err == nil && loaded != nil {
+			loaded(files.Cert, pair.Leaf.NotAfter)
+		}
+		return pair, err
+	}, files.Cert, files.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -119,6 +126,16 @@ func Server(files ServerFiles, log *zap.Logger, protocols ...string) (*tls.Confi
 		MinVersion: tls.VersionTLS12, NextProtos: protocols,
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return pair.now(), nil },
 	}, nil
+}
+
+// BrokerFiles are whom a service trusts at amqps://.
+type BrokerFiles struct {
+	CA string `env:"CUPLINE_AMQP_CA_FILE" doc:"authorities to trust at amqps://, PEM; the system's when empty; read anew when it changes"`
+}
+
+// Client is TLS to the broker. The error says that the file is wrong.
+func (f BrokerFiles) Client(log *zap.Logger) (*Clients, error) {
+	return Client(ClientFiles{CA: f.CA}, log)
 }
 
 // ClientFiles are whom a client trusts, and who it is.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -76,7 +77,8 @@ func TestNewHandshakesGetTheNewCertificate(t *testing.T) {
 	files := certs.ServerFiles{Cert: filepath.Join(folder, "c.pem"), Key: filepath.Join(folder, "k.pem")}
 	first, second := certtest.NewAuthority(t, "first"), certtest.NewAuthority(t, "second")
 	first.Issue(t, "one", files.Cert, files.Key)
-	server, err := certs.Server(files, zaptest.NewLogger(t))
+	var ends atomic.Int64
+	server, err := certs.Server(files, zaptest.NewLogger(t), func(_ string, at time.Time) { ends.Store(at.Unix()) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,6 +100,9 @@ func TestNewHandshakesGetTheNewCertificate(t *testing.T) {
 	at := serve(t, server)
 	if name, err := shake(t, at, client.Config()); name != "one" || err != nil {
 		t.Fatalf("%q, %v", name, err)
+	}
+	if left := time.Until(time.Unix(ends.Load(), 0)); left < 23*time.Hour || left > 25*time.Hour {
+		t.Errorf("it ends in %s", left)
 	}
 	if err := os.WriteFile(files.Cert, []byte("half of a certif"), 0o600); err != nil {
 		t.Fatal(err)
@@ -124,7 +129,7 @@ func TestNamesAreVerified(t *testing.T) {
 	files := certs.ServerFiles{Cert: filepath.Join(folder, "c.pem"), Key: filepath.Join(folder, "k.pem")}
 	authority := certtest.NewAuthority(t, "ca")
 	authority.Issue(t, "one", files.Cert, files.Key)
-	server, err := certs.Server(files, nil)
+	server, err := certs.Server(files, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,13 +160,13 @@ func TestNamesAreVerified(t *testing.T) {
 func TestWrongFilesAreNamedAtTheStart(t *testing.T) {
 	t.Parallel()
 	none := filepath.Join(t.TempDir(), "none.pem")
-	if _, err := certs.Server(certs.ServerFiles{Cert: none}, nil); err == nil || !strings.Contains(err.Error(), "go together") {
+	if _, err := certs.Server(certs.ServerFiles{Cert: none}, nil, nil); err == nil || !strings.Contains(err.Error(), "go together") {
 		t.Error(err)
 	}
-	if _, err := certs.Server(certs.ServerFiles{Cert: none, Key: none}, nil); err == nil || !strings.Contains(err.Error(), none) {
+	if _, err := certs.Server(certs.ServerFiles{Cert: none, Key: none}, nil, nil); err == nil || !strings.Contains(err.Error(), none) {
 		t.Error(err)
 	}
-	if cfg, err := certs.Server(certs.ServerFiles{}, nil); cfg != nil || err != nil {
+	if cfg, err := certs.Server(certs.ServerFiles{}, nil, nil); cfg != nil || err != nil {
 		t.Errorf("%v, %v", cfg, err)
 	}
 	for _, files := range []certs.ClientFiles{{CA: none}, {Cert: none, Key: none}, {Cert: none}} {

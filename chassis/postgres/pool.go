@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
@@ -92,6 +93,7 @@ func parse(cfg Config) (*pgxpool.Config, error) {
 	connection := parsed.ConnConfig
 	connection.ConnectTimeout = orDefault(cfg.ConnectTimeout, defaultConnectTimeout)
 	connection.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	parsed.BeforeConnect = freshTLS(cfg.URL)
 	settings := connection.RuntimeParams
 	if cfg.ApplicationName != "" {
 		settings["application_name"] = cfg.ApplicationName
@@ -104,6 +106,25 @@ func parse(cfg Config) (*pgxpool.Config, error) {
 	settings["statement_timeout"] = milliseconds(orDefault(cfg.StatementTimeout, defaultStatement))
 	settings["idle_in_transaction_session_timeout"] = milliseconds(orDefault(cfg.IdleInTransaction, defaultStatement))
 	return parsed, nil
+}
+
+// freshTLS has each new connection read the certificates anew that the URL names (sslrootcert, sslcert, sslkey), so that renewed
+// ones need no restart. Where that fails, say while they are being written, those that were read before go on.
+func freshTLS(url string) func(context.Context, *pgx.ConnConfig) error {
+	return func(_ context.Context, connection *pgx.ConnConfig) error {
+		if connection.TLSConfig == nil {
+			return nil
+		}
+		fresh, err := pgconn.ParseConfig(url)
+		if err != nil || len(fresh.Fallbacks) != len(connection.Fallbacks) {
+			return nil //nolint:nilerr // the last good ones go on
+		}
+		connection.TLSConfig = fresh.TLSConfig
+		for i, fallback := range fresh.Fallbacks {
+			connection.Fallbacks[i].TLSConfig = fallback.TLSConfig
+		}
+		return nil
+	}
 }
 
 // Ready is nil when the database takes writes; otherwise its text is a sentence for an

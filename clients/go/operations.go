@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"github.com/cupline/cupline/schema/topology"
 )
 
 // Letter is a dead letter: a command that ended without its device's answer.
@@ -105,18 +107,19 @@ type History struct {
 
 // AuditEntry is one line of the audit trail.
 type AuditEntry struct {
-	At        time.Time       `json:"at"`
-	Stage     string          `json:"stage"`
-	Action    string          `json:"action"`
-	Actor     string          `json:"actor,omitempty"`
-	Reason    string          `json:"reason,omitempty"`
-	Client    string          `json:"client,omitempty"`
-	ID        json.RawMessage `json:"id,omitempty"`
-	CommandID string          `json:"command_id,omitempty"`
-	Device    string          `json:"device,omitempty"`
-	Method    string          `json:"method,omitempty"`
-	Lane      string          `json:"lane,omitempty"`
-	Detail    string          `json:"detail,omitempty"`
+	At         time.Time       `json:"at"`
+	Stage      string          `json:"stage"`
+	Action     string          `json:"action"`
+	Actor      string          `json:"actor,omitempty"`
+	Reason     string          `json:"reason,omitempty"`
+	Client     string          `json:"client,omitempty"`
+	ID         json.RawMessage `json:"id,omitempty"`
+	CommandID  string          `json:"command_id,omitempty"`
+	Device     string          `json:"device,omitempty"`
+	DeviceType string          `json:"device_type,omitempty"`
+	Method     string          `json:"method,omitempty"`
+	Lane       string          `json:"lane,omitempty"`
+	Detail     string          `json:"detail,omitempty"`
 }
 
 // Queue is one of the broker's queues. Nil is not known.
@@ -131,6 +134,9 @@ type Queue struct {
 	DeadLettering *int64     `json:"dead_lettering"`
 	OldestAt      *time.Time `json:"oldest_at"`
 	State         string     `json:"state,omitempty"`
+	// Paused is why nothing is taken from a lane's queue; Draining that it goes to the recorder.
+	Paused   *topology.Pause `json:"paused,omitempty"`
+	Draining bool            `json:"draining,omitempty"`
 }
 
 // Queues is all of them at one moment.

@@ -98,6 +98,7 @@ func (c *Client) Device(ctx context.Context, id string) (d device.Device, err er
 
 // PutDevice makes or replaces a device and returns it as it stands.
 func (c *Client) PutDevice(ctx context.Context, d device.Device) (stands device.Device, err error) {
+	d.Paused = nil // a put does not change it
 	err = c.one(ctx, http.MethodPut, devicesPath, "device", d.ID, d, &stands)
 	return stands, err
 }

@@ -3,6 +3,8 @@ package path_test
 import (
 	"context"
 	"errors"
+	"os"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -10,6 +12,22 @@ import (
 	cupline "github.com/cupline/cupline/clients/go"
 	"github.com/cupline/cupline/local/services"
 )
+
+// restartsVariable asks for the long form: how many restarts at least, 20 unless told.
+const restartsVariable = "CUPLINE_TEST_RESTARTS"
+
+func restarts(t *testing.T) int {
+	t.Helper()
+	text := os.Getenv(restartsVariable)
+	if text == "" {
+		return 20
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		t.Fatalf("%s is %q: must be a number of restarts", restartsVariable, text)
+	}
+	return n
+}
 
 // TestEveryServiceIsRestartedUnderLoad stops and starts each service in order while
 // commands flow; nothing may be lost, doubled, or executed twice.
@@ -19,21 +37,22 @@ func TestEveryServiceIsRestartedUnderLoad(t *testing.T) {
 	in := newInbox()
 	listen(t, n.client(t, n.key, "pusher-0"), in.handle)
 	load := startLoad(t, n, a)
-	for range 5 {
-		for _, s := range []struct{ name, program string }{
-			{"dispatcher-0", services.Dispatcher}, {"dispatcher-1", services.Dispatcher},
-			{"pusher-0", services.Pusher}, {"api", services.API},
-		} {
-			if err := site.End(bounded(t), s.name); err != nil {
-				t.Fatal(err)
-			}
-			if err := start(bounded(t), s.name, s.program); err != nil {
-				t.Fatal(err)
-			}
+	all := []struct{ name, program string }{
+		{"dispatcher-0", services.Dispatcher}, {"dispatcher-1", services.Dispatcher},
+		{"pusher-0", services.Pusher}, {"api", services.API},
+	}
+	wanted := restarts(t)
+	for i := range wanted {
+		s := all[i%len(all)]
+		if err := site.End(bounded(t), s.name); err != nil {
+			t.Fatal(err)
+		}
+		if err := start(bounded(t), s.name, s.program); err != nil {
+			t.Fatal(err)
 		}
 	}
 	accepted, doubtful := load.stop()
-	if len(accepted) < 20 {
+	if len(accepted) < wanted {
 		t.Errorf("only %d commands were accepted", len(accepted))
 	}
 	for _, id := range accepted {
@@ -44,7 +63,7 @@ func TestEveryServiceIsRestartedUnderLoad(t *testing.T) {
 			t.Errorf("command %s: %d outcomes, %d executions", id, in.count(id), a.executions(t)[id])
 		}
 	}
-	t.Logf("%d accepted, %d in doubt", len(accepted), doubtful)
+	t.Logf("%d restarts: %d accepted, %d in doubt", wanted, len(accepted), doubtful)
 }
 
 // load sends one command after the other until it is stopped.

@@ -3,12 +3,24 @@ package platform
 import (
 	"context"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/cupline/cupline/local/rabbitmq"
 )
 
-// startBroker starts the nodes one after the other; each joins the first.
+// startLimit bounds the start of a node of a cluster, which waits for others that may be down.
+const startLimit = 5 * time.Minute
+
+// startBroker starts the nodes one after the other; each joins the first. Those of a cluster find each
+// other by an epmd that outlives all of them, so that any may be ended.
 func (p *Platform) startBroker(ctx context.Context, nodes int) error {
+	if nodes > 1 {
+		var err error
+		if p.epmd, err = rabbitmq.StartEpmd(ctx, p.set.Folder); err != nil {
+			return err
+		}
+	}
 	for i := range nodes {
 		node, err := rabbitmq.Start(ctx, p.node(i))
 		if err != nil {
@@ -23,27 +35,30 @@ func (p *Platform) startBroker(ctx context.Context, nodes int) error {
 	return nil
 }
 
-// node is the configuration of a node; the first one's says nothing of the others.
+// node is the configuration of a node; the first one's names no other.
 func (p *Platform) node(i int) rabbitmq.Config {
-	config := rabbitmq.Config{Base: p.set.Folder, DeviceLogins: p.deviceLogins}
+	config := rabbitmq.Config{Base: p.set.Folder, DeviceLogins: p.deviceLogins, Settings: slices.Clone(p.extra.Broker)}
+	if p.epmd != nil {
+		config.EpmdPort, config.StartLimit = p.epmd.Port(), startLimit
+		// Two of three go on; one that is alone waits for them.
+		config.Settings = append(config.Settings, "cluster_partition_handling = pause_minority")
+	}
 	if i == 0 || p.Broker == nil {
 		return config
 	}
 	config.Name = fmt.Sprintf("rabbitmq-%d", i)
-	config.User, config.Password = p.Broker.User(), p.Broker.Password()
-	config.Cookie, config.EpmdPort = p.Broker.Cookie(), p.Broker.EpmdPort()
-	config.Settings = []string{
+	config.User, config.Password, config.Cookie = p.Broker.User(), p.Broker.Password(), p.Broker.Cookie()
+	config.Settings = append(config.Settings,
 		"cluster_formation.peer_discovery_backend = rabbit_peer_discovery_classic_config",
-		"cluster_formation.classic_config.nodes.1 = " + p.Broker.Node(),
-		"cluster_partition_handling = pause_minority",
-	}
+		"cluster_formation.classic_config.nodes.1 = "+p.Broker.Node(),
+	)
 	return config
 }
 
-// nodes of the broker that were started, the first one last: its epmd serves the others.
+// nodes of the broker that were started.
 func (p *Platform) nodes() []*rabbitmq.Instance {
 	if p.Broker == nil {
 		return p.Peers
 	}
-	return append(p.Peers[:len(p.Peers):len(p.Peers)], p.Broker)
+	return append([]*rabbitmq.Instance{p.Broker}, p.Peers...)
 }

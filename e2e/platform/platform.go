@@ -35,9 +35,11 @@ type Platform struct {
 	Database *postgres.Instance
 
 	set    services.Set
+	epmd   *rabbitmq.Epmd    // of the nodes of a cluster; one node alone has its own
 	logins map[string]string // database URLs by program
 	// deviceLogins is where the broker asks about devices: the internal port of the service named "api".
 	deviceLogins string
+	extra        Extra
 
 	mu      sync.Mutex // guards the rest
 	running map[string]*services.Service
@@ -53,7 +55,24 @@ func Start(ctx context.Context, folder string) (*Platform, error) {
 // StartCluster is Start with a broker of that many nodes, and with programs that are built with
 // further arguments for `go build`.
 func StartCluster(ctx context.Context, folder string, nodes int, build ...string) (*Platform, error) {
+	return StartWith(ctx, folder, Extra{Nodes: nodes, Build: build})
+}
+
+// Extra is what differs from a plain platform.
+type Extra struct {
+	// Nodes of the broker; one when zero.
+	Nodes int
+	// Build are further arguments for `go build`.
+	Build []string
+	// Broker and Database are further lines of rabbitmq.conf and postgresql.conf, "key = value" each.
+	Broker, Database []string
+}
+
+// StartWith is Start with what differs.
+func StartWith(ctx context.Context, folder string, extra Extra) (*Platform, error) {
+	nodes, build := max(extra.Nodes, 1), extra.Build
 	p := &Platform{
+		extra:   extra,
 		set:     services.Set{Programs: filepath.Join(folder, "bin"), Folder: folder},
 		running: map[string]*services.Service{}, ports: map[string][2]int{},
 	}
@@ -70,7 +89,9 @@ func StartCluster(ctx context.Context, folder string, nodes int, build ...string
 	var all sync.WaitGroup
 	var broker, database, built error
 	all.Go(func() { broker = p.startBroker(ctx, nodes) })
-	all.Go(func() { p.Database, database = postgres.Start(ctx, postgres.Config{Base: folder, NoSync: true}) })
+	all.Go(func() {
+		p.Database, database = postgres.Start(ctx, postgres.Config{Base: folder, NoSync: true, Settings: extra.Database})
+	})
 	all.Go(func() { built = services.Build(ctx, root, p.set.Programs, build...) })
 	all.Wait()
 	if err := errors.Join(broker, database, built); err != nil {
@@ -114,6 +135,9 @@ func (p *Platform) admit(ctx context.Context) error {
 // DatabaseURL is what a program logs in to the database with.
 func (p *Platform) DatabaseURL(program string) string { return p.logins[program] }
 
+// BrokerPasswords are those of the services' own users on the broker, by the variables that set them.
+func (p *Platform) BrokerPasswords() map[string]string { return p.set.Accounts.Environment() }
+
 // Stop ends everything and deletes the data.
 func (p *Platform) Stop(ctx context.Context) error {
 	var errs []error
@@ -130,6 +154,9 @@ func (p *Platform) Stop(ctx context.Context) error {
 	}
 	for i := range max(len(p.nodes()), 1) {
 		errs = append(errs, rabbitmq.Discard(ctx, p.node(i)))
+	}
+	if p.epmd != nil {
+		errs = append(errs, p.epmd.Discard(ctx))
 	}
 	errs = append(errs, postgres.Discard(ctx, postgres.Config{Base: p.set.Folder}))
 	return errors.Join(errs...)

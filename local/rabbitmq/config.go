@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Config says what node to run. The zero value of everything but Base will do.
@@ -36,6 +37,9 @@ type Config struct {
 	// EpmdPort is the port of an epmd that another instance runs, for a node that joins it; with zero the instance
 	// runs one of its own.
 	EpmdPort int
+	// StartLimit is how long a start may take; 90 s when zero. A node of a cluster that was down waits for the others,
+	// and so may need several times that on a busy machine.
+	StartLimit time.Duration
 	// Progress gets a line for each step that takes time; none when nil.
 	Progress io.Writer
 }
@@ -71,6 +75,9 @@ func (c Config) complete() (Config, error) {
 	}
 	if c.Schedulers == 0 {
 		c.Schedulers = min(runtime.NumCPU(), 4)
+	}
+	if c.StartLimit == 0 {
+		c.StartLimit = startLimit
 	}
 	if c.Progress == nil {
 		c.Progress = io.Discard

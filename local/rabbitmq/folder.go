@@ -13,7 +13,7 @@ import (
 
 // Start runs the node of a folder and returns once all its listeners serve. What an earlier run left running there is
 // stopped first. Errors: the broker is not installed or too old; another process has the folder ([place.ErrLocked]);
-// the node did not start within 90 s or ctx, with the end of its log.
+// the node did not start within [Config].StartLimit or ctx, with the end of its log.
 func Start(ctx context.Context, config Config) (*Instance, error) {
 	config, err := config.complete()
 	if err != nil {

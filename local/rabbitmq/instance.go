@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	// startLimit bounds a node's start: 3 to 8 s on an idle small machine, more while it is busy or recovers a backlog.
+	// startLimit bounds a node's start unless told otherwise: 3 to 8 s on an idle small machine, more while it is busy or recovers a backlog.
 	startLimit = 90 * time.Second
 	// stopGrace is how long a node may take to stop by itself before it is killed.
 	stopGrace = 30 * time.Second
@@ -38,7 +38,8 @@ type Instance struct {
 // Start runs the node again, with its data, and on its ports where those are still free. See the function [Start].
 func (i *Instance) Start(ctx context.Context) error {
 	began := time.Now()
-	ctx, cancel := context.WithTimeoutCause(ctx, startLimit, fmt.Errorf("it did not serve within %s", startLimit))
+	limit := i.config.StartLimit
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("it did not serve within %s", limit))
 	defer cancel()
 	broker, err := packages.FindRabbitMQ()
 	if err != nil {

@@ -44,6 +44,8 @@ type Device struct {
 	// Address is the driver's own object, {"url":"..."} for http; may be absent.
 	Address json.RawMessage   `json:"address,omitempty"`
 	Labels  map[string]string `json:"labels,omitempty"`
+	// Paused is why its commands wait; nil while they do not. A put does not change it.
+	Paused *topology.Pause `json:"paused,omitempty"`
 }
 
 // Type names the lane, the driver and the policies of a kind of device.

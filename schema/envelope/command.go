@@ -191,9 +191,9 @@ func (p *problems) kind(want string) {
 }
 
 func (p *problems) uuid(field, text string) uuid.UUID {
-	// Only the form with dashes: uuid.Parse takes others, which would not be the same bytes again.
+	// Only the form with dashes and small letters: uuid.Parse takes others, which would not be the same bytes again.
 	id, err := uuid.Parse(text)
-	if err != nil || len(text) != 36 {
+	if err != nil || id.String() != text {
 		p.add(field + ": not a UUID")
 		return uuid.Nil
 	}

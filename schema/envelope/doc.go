@@ -39,6 +39,7 @@ const (
 	headerDetail      = "cupline-detail"
 	headerFirstID     = "cupline-first-command-id"
 	headerFirstState  = "cupline-first-state"
+	headerBodyless    = "cupline-bodyless"
 	headerDevice      = "cupline-device"
 	headerMethod      = "cupline-method"
 	headerLane        = "cupline-lane"

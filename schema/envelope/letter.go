@@ -25,6 +25,9 @@ type Letter struct {
 	// FirstCommandID and FirstState go with outcome.DuplicateID.
 	FirstCommandID string
 	FirstState     string
+	// Bodyless letters stand for a command whose message is gone: body and envelope hold what the ledger knew of it, and
+	// not its params. There is nothing to keep of them.
+	Bodyless bool
 	// Deaths is the broker's history, newest first; empty when there is none.
 	Deaths []Death
 }
@@ -36,6 +39,8 @@ type Verdict struct {
 	Detail         string
 	FirstCommandID string
 	FirstState     string
+	// Bodyless is Letter's.
+	Bodyless bool
 }
 
 // Bury writes a delivery on to DeadExchange with the dispatcher's verdict. It takes the
@@ -61,6 +66,9 @@ func Bury(m message.Message, v Verdict) message.Message {
 	set(headerDetail, outcome.Detail(v.Detail))
 	set(headerFirstID, v.FirstCommandID)
 	set(headerFirstState, v.FirstState)
+	if v.Bodyless {
+		headers[headerBodyless] = true
+	}
 	m.Headers = headers
 	m.Exchange = topology.DeadExchange
 	m.Mandatory = true
@@ -79,6 +87,7 @@ func ParseLetter(m *message.Message) Letter {
 		Detail:         outcome.Detail(m.String(headerDetail)),
 		FirstCommandID: outcome.Detail(m.String(headerFirstID)),
 		FirstState:     outcome.Detail(m.String(headerFirstState)),
+		Bodyless:       m.Bool(headerBodyless),
 		Deaths:         readDeaths(m),
 	}
 	if !l.Reason.Known() {

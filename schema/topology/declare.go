@@ -13,6 +13,11 @@ const (
 	// PushTTL is how long a reply may wait in a pusher's queue, unacked included,
 	// before it goes to the mailbox.
 	PushTTL = 10 * time.Second
+	// ParkTTL is how long a command of a paused device is left alone before it is looked at again: so soon is a
+	// resume seen.
+	ParkTTL = 5 * time.Second
+	// MaxParked is the most commands of paused devices that wait. Each costs a delivery and two publishes every ParkTTL.
+	MaxParked = 10_000
 )
 
 // Commands is the way in: the commands exchange and one work queue for each lane, and,
@@ -28,7 +33,28 @@ func Commands(lanes ...Lane) Topology {
 			Source: CommandsExchange, Key: lane.Name + ".*.*", Destination: WorkQueue(lane.Name),
 		})
 	}
-	return Merge(t, Borrow(Dead()))
+	return Merge(t, Borrow(Dead()), Parked())
+}
+
+// Parked is where commands wait whose device is paused. From there the broker sends each back to its lane after ParkTTL,
+// under its own key, to be looked at again. A full one refuses: what is in it goes round and round.
+func Parked() Topology {
+	return Topology{
+		Exchanges: []Exchange{
+			{Name: CommandsExchange, Kind: Topic, Durable: true},
+			{Name: ParkedExchange, Kind: Topic, Durable: true},
+		},
+		Queues: []Queue{{Name: ParkedQueue, Arguments: map[string]any{
+			"x-queue-type":           "quorum",
+			"x-dead-letter-exchange": CommandsExchange,
+			"x-dead-letter-strategy": "at-least-once",
+			"x-overflow":             "reject-publish",
+			"x-max-length":           int64(MaxParked),
+			"x-message-ttl":          ParkTTL.Milliseconds(),
+			"x-delivery-limit":       int64(WorkDeliveryLimit),
+		}}},
+		Bindings: []Binding{{Source: ParkedExchange, Key: "#", Destination: ParkedQueue}},
+	}
 }
 
 // Dead is where commands that ended without an answer wait for the recorder. A lane

@@ -20,7 +20,22 @@ type Lane struct {
 	LedgerOff bool
 	// Tenants that may use the lane; empty means all.
 	Tenants []string
+	// Paused is why dispatchers take nothing from it; nil while they do. Draining says that its backlog is on its way to the
+	// recorder, and that they take nothing meanwhile. Neither is configuration.
+	Paused   *Pause
+	Draining bool
 }
+
+// Pause says that operators hold commands back.
+type Pause struct {
+	At time.Time `json:"at"`
+	By string    `json:"by"`
+	// Why they do.
+	Why string `json:"why"`
+}
+
+// Taken reports whether dispatchers take commands from the lane.
+func (l Lane) Taken() bool { return l.Paused == nil && !l.Draining }
 
 // DefaultLane is the lane that every installation has.
 func DefaultLane() Lane {

@@ -12,6 +12,8 @@ const (
 	RepliesExchange  = "cupline.replies"
 	ClientsExchange  = "cupline.clients"
 	MailboxExchange  = "cupline.mailbox"
+	// ParkedExchange takes commands whose device is paused.
+	ParkedExchange = "cupline.parked"
 	// DeviceExchange is the one that RabbitMQ's MQTT plugin publishes to and subscribes on.
 	DeviceExchange = "amq.topic"
 	// ProbeExchange takes the messages with which publishers ask whether the broker takes any. It is there in every virtual
@@ -23,6 +25,7 @@ const (
 const (
 	DeadQueue    = "cupline.dead"
 	MailboxQueue = "cupline.mailbox"
+	ParkedQueue  = "cupline.parked"
 )
 
 // SystemTenant owns what names no tenant: garbage, and messages of the platform itself.

@@ -62,7 +62,7 @@ const Nothing = "^$"
 func Users() []User {
 	commands, dead, replies := literal(CommandsExchange), literal(DeadExchange), literal(RepliesExchange)
 	clients, mailbox, devices := literal(ClientsExchange), literal(MailboxExchange), literal(DeviceExchange)
-	probe := literal(ProbeExchange)
+	probe, parked := literal(ProbeExchange), literal(ParkedExchange)
 	// A dispatcher publishes commands to devices and hears answers meant for dispatchers, not the other way round.
 	toDevices := []TopicRight{{
 		Exchange: DeviceExchange,
@@ -71,14 +71,14 @@ func Users() []User {
 	}}
 	return []User{
 		{
-			Role: RoleAPI, Configure: oneOf(commands, anyWork),
+			Role: RoleAPI, Configure: oneOf(commands, parked, anyWork),
 			// The queues of lanes name the dead letters' exchange, which takes the right to publish there.
-			Write: oneOf(commands, dead, anyWork, probe), Read: oneOf(commands, anyWork),
+			Write: oneOf(commands, dead, parked, anyWork, probe), Read: oneOf(commands, parked, anyWork),
 		},
 		{
 			Role: RoleDispatcher, Configure: oneOf(clients, anyAnswers),
 			// The table of clients names the mailbox's exchange as its alternate.
-			Write: oneOf(dead, replies, clients, mailbox, devices, anyAnswers, probe),
+			Write: oneOf(dead, parked, replies, clients, mailbox, devices, anyAnswers, probe),
 			Read:  oneOf(replies, clients, devices, anyWork, anyAnswers), Topics: toDevices,
 		},
 		{
@@ -87,7 +87,7 @@ func Users() []User {
 		},
 		{
 			Role: RoleWorker, Configure: oneOf(clients, dead, anyAnswers),
-			Write: oneOf(dead, replies, clients, mailbox, devices, anyAnswers, probe),
+			Write: oneOf(dead, parked, replies, clients, mailbox, devices, anyAnswers, probe),
 			Read:  oneOf(dead, replies, clients, devices, anyWork, anyAnswers), Topics: toDevices,
 		},
 		{
@@ -95,9 +95,9 @@ func Users() []User {
 			Write: oneOf(replies, clients, mailbox, anyPush, probe), Read: oneOf(replies, clients, mailbox, anyPush),
 		},
 		{
-			Role: RoleTopology, Configure: oneOf(commands, dead, replies, clients, mailbox, anyWork),
-			Write: oneOf(commands, dead, replies, clients, mailbox, anyWork),
-			Read:  oneOf(commands, dead, replies, clients, mailbox, anyWork), Tags: []string{"management"},
+			Role: RoleTopology, Configure: oneOf(commands, dead, parked, replies, clients, mailbox, anyWork),
+			Write: oneOf(commands, dead, parked, replies, clients, mailbox, anyWork),
+			Read:  oneOf(commands, dead, parked, replies, clients, mailbox, anyWork), Tags: []string{"management"},
 		},
 		{Role: RoleMonitor, Configure: Nothing, Write: Nothing, Read: Nothing, Tags: []string{"monitoring"}},
 	}

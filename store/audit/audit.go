@@ -44,8 +44,10 @@ type Entry struct {
 	ID        []byte
 	CommandID uuid.UUID
 	Device    string
-	Method    string
-	Lane      string
+	// DeviceType of Device, where it is known.
+	DeviceType string
+	Method     string
+	Lane       string
 	// Detail for people, at most MaxDetail bytes are kept.
 	Detail string
 
@@ -63,8 +65,8 @@ type Trail struct{ pool *postgres.Pool }
 func New(pool *postgres.Pool) *Trail { return &Trail{pool: pool} }
 
 const insertSQL = `insert into audit_trail
-	(tenant, at, stage, action, actor, reason, client, id, command_id, device, method, lane, detail)
-	values ($1, coalesce($2, clock_timestamp()), $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`
+	(tenant, at, stage, action, actor, reason, client, id, command_id, device, method, lane, detail, device_type)
+	values ($1, coalesce($2, clock_timestamp()), $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`
 
 // Append writes entries in one transaction.
 func (t *Trail) Append(ctx context.Context, entries ...Entry) error {
@@ -79,7 +81,7 @@ func Queue(batch *pgx.Batch, entries ...Entry) {
 		batch.Queue(insertSQL, Text(e.Tenant, MaxDetail), zeronull.Timestamptz(e.At), Text(e.Stage, MaxDetail),
 			Text(e.Action, MaxDetail), Text(e.Actor, MaxDetail), Text(e.Reason, MaxDetail), Text(e.Client, MaxDetail), e.ID,
 			zeronull.UUID(e.CommandID), Text(e.Device, MaxDetail), Text(e.Method, MaxDetail), Text(e.Lane, MaxDetail),
-			Text(e.Detail, MaxDetail))
+			Text(e.Detail, MaxDetail), Text(e.DeviceType, MaxDetail))
 	}
 }
 
@@ -100,7 +102,7 @@ func Text(s string, limit int) string {
 // List returns up to limit entries of a tenant from that time on, oldest first.
 func (t *Trail) List(ctx context.Context, tenant string, from time.Time, limit int) ([]Entry, error) {
 	rows, err := t.pool.Query(ctx, `select tenant, at, seq, stage, action, actor, reason, client, id, command_id,
-		device, method, lane, detail from audit_trail where tenant = $1 and at >= $2 order by at, seq limit $3`, tenant, from, limit)
+		device, device_type, method, lane, detail from audit_trail where tenant = $1 and at >= $2 order by at, seq limit $3`, tenant, from, limit)
 	if err != nil {
 		return nil, store.Fault("read the audit trail", err)
 	}

@@ -71,3 +71,44 @@ func TestDatabaseAway(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestSearchByIDAndTypeInBothOrders(t *testing.T) {
+	t.Parallel()
+	trail := audit.New(storetest.Database(t).Pool(t))
+	for i, id := range []string{`"c-1"`, "s:c-1", "i:42", "42", "s:c-2"} {
+		e := audit.Entry{Tenant: "acme", Stage: audit.StageOperator, Action: "note", ID: []byte(id), Device: "d", DeviceType: "lamp"}
+		if i == 4 {
+			e.DeviceType = "door"
+		}
+		if err := trail.Append(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		filter audit.Filter
+		n      int
+	}{{audit.Filter{ID: "c-1"}, 2}, {audit.Filter{ID: `"c-1"`}, 2}, {audit.Filter{ID: "42"}, 2}, {audit.Filter{DeviceType: "door"}, 1}, {audit.Filter{ID: "x"}, 0}} {
+		c.filter.Tenant = "acme"
+		if found, _, err := trail.Search(t.Context(), c.filter, nil, 10); err != nil || len(found) != c.n {
+			t.Errorf("%+v: %d entries, %v", c.filter, len(found), err)
+		}
+	}
+	var walked []string
+	var after *audit.Cursor
+	for {
+		found, next, err := trail.Search(t.Context(), audit.Filter{Tenant: "acme", Oldest: true}, after, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range found {
+			walked = append(walked, string(e.ID))
+		}
+		if next == nil {
+			break
+		}
+		after = next
+	}
+	if len(walked) != 5 || walked[0] != `"c-1"` || walked[4] != "s:c-2" {
+		t.Errorf("oldest first: %q", walked)
+	}
+}

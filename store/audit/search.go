@@ -29,6 +29,12 @@ type Filter struct {
 	CommandID                                                  uuid.UUID
 	// Text stands in the detail, in any case of letters.
 	Text string
+	// DeviceType of the device, where the entry tells it.
+	DeviceType string
+	// ID is the client's own id: one JSON value, or the text of a string.
+	ID string
+	// Oldest turns the order round: oldest first.
+	Oldest bool
 }
 
 // Cursor is the place right behind one entry.
@@ -51,7 +57,7 @@ func ParseCursor(text string) (Cursor, error) {
 	return Cursor{At: time.UnixMicro(micro).UTC(), Seq: n}, nil
 }
 
-// Search returns up to limit entries, newest first, from behind after on (nil: from the newest).
+// Search returns up to limit entries, newest first unless the filter says otherwise, from behind after on (nil: from the newest).
 // next is nil at the end.
 func (t *Trail) Search(ctx context.Context, f Filter, after *Cursor, limit int) (entries []Entry, next *Cursor, err error) {
 	var conditions []string
@@ -72,7 +78,7 @@ func (t *Trail) Search(ctx context.Context, f Filter, after *Cursor, limit int) 
 	}
 	for _, field := range []struct{ column, value string }{
 		{"stage", f.Stage}, {"action", f.Action}, {"actor", f.Actor}, {"reason", f.Reason}, {"client", f.Client},
-		{"device", f.Device}, {"method", f.Method}, {"lane", f.Lane},
+		{"device", f.Device}, {"device_type", f.DeviceType}, {"method", f.Method}, {"lane", f.Lane},
 	} {
 		if field.value != "" {
 			add(field.column+" = %s", field.value)
@@ -81,16 +87,23 @@ func (t *Trail) Search(ctx context.Context, f Filter, after *Cursor, limit int) 
 	if f.CommandID != uuid.Nil {
 		add("command_id = %s", [16]byte(f.CommandID))
 	}
+	if f.ID != "" {
+		add("id = any(%s)", f.ids())
+	}
 	if f.Text != "" {
 		add("position(lower(%s::text) in lower(detail)) > 0", f.Text)
 	}
+	behind, direction := "<", " desc"
+	if f.Oldest {
+		behind, direction = ">", ""
+	}
 	if after != nil {
-		add("(at, seq) < (%s::timestamptz, %s::bigint)", after.At, after.Seq)
+		add("(at, seq) "+behind+" (%s::timestamptz, %s::bigint)", after.At, after.Seq)
 	}
 	args = append(args, limit+1)
 	rows, err := t.pool.Query(ctx, `select tenant, at, seq, stage, action, actor, reason, client, id, command_id,
-		device, method, lane, detail from audit_trail where `+strings.Join(conditions, " and ")+
-		` order by at desc, seq desc limit $`+strconv.Itoa(len(args)), args...)
+		device, device_type, method, lane, detail from audit_trail where `+strings.Join(conditions, " and ")+
+		` order by at`+direction+`, seq`+direction+` limit $`+strconv.Itoa(len(args)), args...)
 	if err != nil {
 		return nil, nil, store.Fault("search the audit trail", err)
 	}
@@ -108,7 +121,13 @@ func (t *Trail) Search(ctx context.Context, f Filter, after *Cursor, limit int) 
 
 func scan(row pgx.CollectableRow) (e Entry, err error) {
 	err = row.Scan(&e.Tenant, &e.At, &e.Seq, &e.Stage, &e.Action, &e.Actor, &e.Reason, &e.Client, &e.ID,
-		(*zeronull.UUID)(&e.CommandID), &e.Device, &e.Method, &e.Lane, &e.Detail)
+		(*zeronull.UUID)(&e.CommandID), &e.Device, &e.DeviceType, &e.Method, &e.Lane, &e.Detail)
 	e.At = e.At.UTC()
 	return e, err
+}
+
+// ids are all the bytes that an entry may keep of the client's id: as the client wrote it, or as jsonrpc.ID.Key.
+func (f *Filter) ids() [][]byte {
+	text := strings.TrimSuffix(strings.TrimPrefix(f.ID, `"`), `"`)
+	return [][]byte{[]byte(f.ID), []byte(`"` + text + `"`), []byte("s:" + text), []byte("i:" + f.ID)}
 }

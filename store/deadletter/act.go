@@ -214,7 +214,7 @@ func entry(l *Letter, action string, act Act, detail string) audit.Entry {
 	}
 	return audit.Entry{
 		Tenant: l.Tenant, Stage: audit.StageOperator, Action: action, Actor: act.Actor, Reason: l.Reason, Client: l.Client,
-		ID: l.ID, CommandID: l.CommandID, Device: l.Device, Method: l.Method, Lane: l.Lane,
+		ID: l.ID, CommandID: l.CommandID, Device: l.Device, DeviceType: l.DeviceType, Method: l.Method, Lane: l.Lane,
 		Detail: "letter " + l.LetterID.String() + ": " + text,
 	}
 }

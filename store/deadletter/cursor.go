@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -61,7 +62,7 @@ func (c Cursor) String() string {
 func ParseCursor(text string, sort Sort) (Cursor, error) {
 	var c Cursor
 	raw, err := base64.RawURLEncoding.DecodeString(text)
-	if err != nil || json.Unmarshal(raw, &c) != nil || c.Sort != sort || c.LetterID == uuid.Nil || c.DiedAt.IsZero() {
+	if err != nil || json.Unmarshal(raw, &c) != nil || c.Sort != sort || c.LetterID == uuid.Nil || c.DiedAt.IsZero() || strings.ContainsRune(c.Key, 0) {
 		return Cursor{}, ErrCursor
 	}
 	return c, nil

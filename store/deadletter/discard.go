@@ -18,8 +18,8 @@ const (
 	discardSQL = `update dead_letters set state = 'discarded', ` + changed + `, job_id = $5
 		where tenant = $1 and letter_id = $2 and state = 'open' returning ` + summaryColumns
 
-	// A letter that was discarded before it was written, by a drain, has no change of its own.
-	withinUndo = `coalesce(changed_at, died_at) > clock_timestamp() - interval '24 hours'`
+	// What was erased cannot be acted on any more.
+	withinUndo = `changed_at > clock_timestamp() - interval '24 hours' and erased_at is null`
 
 	undoSQL = `update dead_letters set state = 'open', ` + changed + `, job_id = $5
 		where tenant = $1 and letter_id = $2 and state = 'discarded' and ` + withinUndo + ` returning ` + summaryColumns
@@ -39,8 +39,8 @@ func (s *Store) Discard(ctx context.Context, tenant string, letterID uuid.UUID, 
 	return l, err
 }
 
-// Undo opens a discarded letter again, within UndoLimit. ErrNotFound, or a *StateError when it is not discarded, or
-// was too long ago.
+// Undo opens a discarded letter again, within UndoLimit. ErrNotFound, or a *StateError when it is not discarded,
+// was too long ago, or is erased.
 func (s *Store) Undo(ctx context.Context, tenant string, letterID uuid.UUID, act Act) (Letter, error) {
 	var l Letter
 	err := s.change(ctx, tenant, letterID, func(tx pgx.Tx) (audit.Entry, error) {

@@ -34,10 +34,11 @@ const maxText = 512
 
 const (
 	insertSQL = `insert into dead_letters (tenant, letter_id, identity, command_id, client, device, device_type, method, lane,
-		id, redrive, redrive_of, reason, executed, detail, state, payload, properties, headers, deaths, outcome, digest, died_at)
+		id, redrive, redrive_of, reason, executed, detail, state, payload, properties, headers, deaths, outcome, digest, died_at,
+		changed_at, changed_by)
 		values (case when $24::boolean and not exists (select from tenants where tenant = $1) then '` + topology.SystemTenant + `' else $1 end,
 		$2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-		coalesce($23, clock_timestamp()))
+		coalesce($23, clock_timestamp()), case when $16::text = 'discarded' then clock_timestamp() end, case when $16::text = 'discarded' then 'a drain' end)
 		on conflict (tenant, identity) do update set detail = dead_letters.detail returning letter_id, tenant` // says which one is there
 
 	summaryColumns = `tenant, letter_id, command_id, client, device, device_type, method, lane, id, redrive, redrive_of,

@@ -48,5 +48,11 @@ func parseToken(token string) (keyID, secret string, ok bool) {
 	return keyID, secret, true
 }
 
+// KeyID is the id of the key that a token names, which is no secret. ok is false for what is no key's token.
+func KeyID(token string) (id string, ok bool) {
+	id, _, ok = parseToken(token)
+	return id, ok
+}
+
 // hash is what is kept of a secret. It has 256 random bits: nothing slower is needed.
 func hash(secret string) [sha256.Size]byte { return sha256.Sum256([]byte(secret)) }

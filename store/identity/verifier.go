@@ -138,6 +138,12 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Principal, error) 
 	return v.key(ctx, token)
 }
 
+// Remembers reports whether Verify needs no database for this token: its key is in memory, or it is not a key's.
+func (v *Verifier) Remembers(token string) bool {
+	keyID, is := KeyID(token)
+	return !is || v.keys.Has(keyID)
+}
+
 // Recheck tells whether what Verify has said still holds: ErrRevoked, ErrExpired, ErrUnknown or ErrUnavailable. It needs no token,
 // which may have been good only once.
 func (v *Verifier) Recheck(ctx context.Context, p Principal) error {

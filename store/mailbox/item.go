@@ -69,7 +69,7 @@ type AckMark struct {
 type Counts struct {
 	Waiting int64
 	Bytes   int64
-	// Missed outcomes were refused for the quota, ever.
+	// Missed outcomes were refused for the quota, or deleted before the client fetched them, ever.
 	Missed int64
 }
 

@@ -10,7 +10,10 @@ import (
 	"github.com/cupline/cupline/schema/device"
 )
 
-const deviceColumns = `tenant, device, type, address, labels`
+const (
+	deviceWrites  = `tenant, device, type, address, labels`
+	deviceColumns = deviceWrites + `, ` + pauseColumns
+)
 
 // PutDevice makes or replaces a device. created tells which. ErrNoTenant, ErrNoType.
 func (s *Store) PutDevice(ctx context.Context, d device.Device) (created bool, err error) {
@@ -21,7 +24,7 @@ func (s *Store) PutDevice(ctx context.Context, d device.Device) (created bool, e
 		}
 	}
 	// xmax is zero for a row that was inserted just now.
-	err = s.pool.QueryRow(ctx, `insert into devices (`+deviceColumns+`) values ($1, $2, $3, $4, $5)
+	err = s.pool.QueryRow(ctx, `insert into devices (`+deviceWrites+`) values ($1, $2, $3, $4, $5)
 		on conflict (tenant, device) do update set type = excluded.type, address = excluded.address, labels = excluded.labels,
 		updated_at = now() returning xmax = 0`, d.Tenant, d.ID, d.Type, []byte(d.Address), labels).Scan(&created)
 	if err != nil {
@@ -68,9 +71,11 @@ func (s *Store) FindDevices(ctx context.Context, tenant string, f DeviceFilter, 
 
 func scanDevice(row pgx.Row) (d device.Device, err error) {
 	var labels []byte
-	if err := row.Scan(&d.Tenant, &d.ID, &d.Type, (*[]byte)(&d.Address), &labels); err != nil {
+	var p pause
+	if err := row.Scan(&d.Tenant, &d.ID, &d.Type, (*[]byte)(&d.Address), &labels, &p.at, &p.By, &p.Why); err != nil {
 		return device.Device{}, err
 	}
+	d.Paused = p.told()
 	if labels != nil {
 		if err := json.Unmarshal(labels, &d.Labels); err != nil {
 			return device.Device{}, fmt.Errorf("labels of device %s: %w", d.ID, err)

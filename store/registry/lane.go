@@ -10,7 +10,8 @@ import (
 	"github.com/cupline/cupline/schema/topology"
 )
 
-const laneColumns = `lane, max_ttl_ms, max_length, not ledger, tenants`
+const laneColumns = `lane, max_ttl_ms, max_length, not ledger, tenants, ` + pauseColumns + `,
+	exists (select from lane_drains d where d.lane = lanes.lane and d.state = 'running')`
 
 // PutLane makes or replaces a lane. ErrNotIdempotent when it would lose its ledger under
 // types that need it; ErrDefaultLane.
@@ -69,9 +70,12 @@ func (s *Store) Lanes(ctx context.Context) ([]topology.Lane, error) {
 
 func scanLane(row pgx.Row) (lane topology.Lane, err error) {
 	var ttl int64
-	if err := row.Scan(&lane.Name, &ttl, &lane.MaxLength, &lane.LedgerOff, &lane.Tenants); err != nil {
+	var p pause
+	err = row.Scan(&lane.Name, &ttl, &lane.MaxLength, &lane.LedgerOff, &lane.Tenants, &p.at, &p.By, &p.Why, &lane.Draining)
+	if err != nil {
 		return topology.Lane{}, err
 	}
+	lane.Paused = p.told()
 	lane.MaxTTL = time.Duration(ttl) * time.Millisecond
 	if len(lane.Tenants) == 0 {
 		lane.Tenants = nil

@@ -20,6 +20,7 @@ import (
 	"github.com/cupline/cupline/agent/internal/relay"
 	"github.com/cupline/cupline/agent/internal/rpc"
 	"github.com/cupline/cupline/agent/internal/trial"
+	"github.com/cupline/cupline/chassis/certs"
 	"github.com/cupline/cupline/schema/device"
 )
 
@@ -30,7 +31,7 @@ const answerLimit = 30 * time.Second
 // Run is the agent from its start until ctx is done and all is stopped again. A broker
 // that is away is no error: it is tried until it is there.
 func Run(ctx context.Context, s Settings, log *zap.Logger) error {
-	trust, err := s.tls()
+	trust, err := certs.Client(certs.ClientFiles{CA: s.CAFile, Cert: s.CertFile, Key: s.KeyFile}, log)
 	if err != nil {
 		return err
 	}
@@ -44,7 +45,7 @@ func Run(ctx context.Context, s Settings, log *zap.Logger) error {
 	defer cancelCommands()
 	var runner *engine.Engine
 	link := mqtt.New(mqtt.Config{
-		URL: s.URL, Username: s.Username, Password: s.Password, TLS: trust,
+		URL: s.URL, Username: s.Username, Password: s.Password, TLS: trust.Config,
 		ClientID: device.Login(s.Tenant, s.Device), Filter: device.CommandsFilter(s.Tenant, s.Device),
 		Take: func(topic string, payload []byte) { runner.Take(commands, topic, payload) }, Log: log,
 	})

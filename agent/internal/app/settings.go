@@ -1,8 +1,6 @@
 package app
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"flag"
 	"fmt"
@@ -24,6 +22,8 @@ type Settings struct {
 	Username string
 	Password string
 	CAFile   string
+	// CertFile and KeyFile are the device's own certificate for ssl://, in place of name and password; both empty for none.
+	CertFile, KeyFile string
 	Tenant   string
 	Device   string
 	// State is the folder that keeps the relay's executions.
@@ -56,6 +56,8 @@ func Load(args []string, getenv func(string) string, help io.Writer) (Settings, 
 	text(&s.URL, "mqtt-url", "CUPLINE_MQTT_URL", "tcp://127.0.0.1:1883", "the broker's `address`, tcp:// or ssl://")
 	text(&s.Username, "username", "CUPLINE_MQTT_USERNAME", "", "log-in `name`; TENANT/DEVICE unless told")
 	text(&s.CAFile, "ca-file", "CUPLINE_MQTT_CA_FILE", "", "`file` with the authorities to trust for ssl://; the system's unless told")
+	text(&s.CertFile, "cert-file", "CUPLINE_MQTT_CERT_FILE", "", "`file` with the device's own certificate for ssl://, in place of name and password")
+	text(&s.KeyFile, "key-file", "CUPLINE_MQTT_KEY_FILE", "", "`file` with its private key")
 	text(&s.Tenant, "tenant", "CUPLINE_TENANT", "", "the device's tenant")
 	text(&s.Device, "device", "CUPLINE_DEVICE", "", "the device's id")
 	text(&s.State, "state", "CUPLINE_AGENT_STATE", "cupline-agent", "`folder` that keeps the relay's executions")
@@ -105,7 +107,10 @@ func (s *Settings) readPassword(getenv func(string) string) error {
 
 func (s *Settings) check() error {
 	problems := []error{topology.CheckID("tenant", s.Tenant), topology.CheckID("device", s.Device)}
-	if s.Username == "" {
+	if s.CertFile != "" && s.Password != "" {
+		problems = append(problems, errors.New("cert-file and a password: a device logs in with one of them"))
+	}
+	if s.Username == "" && s.CertFile == "" { // with a certificate the broker takes the name from there
 		s.Username = device.Login(s.Tenant, s.Device)
 	}
 	u, err := url.Parse(s.URL)
@@ -119,20 +124,4 @@ func (s *Settings) check() error {
 		problems = append(problems, errors.New("grace: must not be negative"))
 	}
 	return errors.Join(problems...)
-}
-
-// tls trusts the given authorities, or the system's.
-func (s *Settings) tls() (*tls.Config, error) {
-	if s.CAFile == "" {
-		return &tls.Config{MinVersion: tls.VersionTLS12}, nil
-	}
-	pem, err := os.ReadFile(s.CAFile)
-	if err != nil {
-		return nil, fmt.Errorf("ca-file: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("ca-file %s: no certificate in it", s.CAFile)
-	}
-	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}, nil
 }

@@ -38,7 +38,8 @@ type Config struct {
 	ClientID           string
 	// Filter is the topic filter to subscribe to.
 	Filter string
-	TLS    *tls.Config
+	// TLS is asked at each attempt, for ssl://; nil trusts the system's authorities.
+	TLS func() *tls.Config
 	// Take gets each message on the connection's own goroutine, and must not block.
 	Take func(topic string, payload []byte)
 	Log  *zap.Logger
@@ -106,9 +107,13 @@ func (l *Link) session(ctx context.Context) error {
 }
 
 func (l *Link) options(lost chan<- error) *paho.ClientOptions {
+	var secure *tls.Config
+	if l.cfg.TLS != nil {
+		secure = l.cfg.TLS()
+	}
 	return paho.NewClientOptions().
 		AddBroker(l.cfg.URL).SetClientID(l.cfg.ClientID).
-		SetUsername(l.cfg.Username).SetPassword(l.cfg.Password).SetTLSConfig(l.cfg.TLS).
+		SetUsername(l.cfg.Username).SetPassword(l.cfg.Password).SetTLSConfig(secure).
 		SetProtocolVersion(4). // MQTT 3.1.1
 		SetCleanSession(true).
 		SetAutoReconnect(false).SetConnectRetry(false).

@@ -11,6 +11,7 @@ import (
 	"github.com/cupline/cupline/api/internal/intake"
 	"github.com/cupline/cupline/api/internal/ops"
 	"github.com/cupline/cupline/chassis/broker"
+	"github.com/cupline/cupline/chassis/certs"
 	"github.com/cupline/cupline/chassis/lifecycle"
 	"github.com/cupline/cupline/chassis/postgres"
 	"github.com/cupline/cupline/chassis/telemetry"
@@ -21,10 +22,13 @@ import (
 	"github.com/cupline/cupline/store/changes"
 	"github.com/cupline/cupline/store/credential"
 	"github.com/cupline/cupline/store/deadletter"
+	"github.com/cupline/cupline/store/drain"
+	"github.com/cupline/cupline/store/erasure"
 	"github.com/cupline/cupline/store/identity"
 	"github.com/cupline/cupline/store/ledger"
 	"github.com/cupline/cupline/store/mailbox"
 	"github.com/cupline/cupline/store/registry"
+	"github.com/cupline/cupline/store/retention"
 )
 
 // teardown is what stopping may take besides the drain.
@@ -65,6 +69,7 @@ type App struct {
 	publisher   *broker.Publisher
 	intake      *intake.Intake
 	letters     *deadletter.Store
+	drains      *drain.Store
 	desk        *ops.Desk
 	queues      *ops.Queues
 	clients     *ops.Clients
@@ -159,7 +164,11 @@ func (a *App) broker(context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.link = broker.NewLink(broker.Config{URL: a.cfg.AMQPURL.Reveal(), Name: "api", Log: a.log, Metrics: metrics})
+	trust, err := a.cfg.Broker.Client(a.log)
+	if err != nil {
+		return err
+	}
+	a.link = broker.NewLink(broker.Config{URL: a.cfg.AMQPURL.Reveal(), Name: "api", TLS: trust.Config, Log: a.log, Metrics: metrics})
 	if a.lanes, err = newLanes(a.link, a.cache.Lanes, a.log, a.metrics); err != nil {
 		return err
 	}
@@ -179,7 +188,7 @@ func (a *App) serve(context.Context) error {
 	}
 	a.intake = intake.New(intake.Config{
 		Registry: finder{a.cache}, Publisher: publisher{a.publisher}, Quota: a.quota, Clock: a.clock,
-		Observer: metrics, PublishTimeout: a.cfg.PublishTimeout,
+		Observer: metrics, PublishTimeout: a.cfg.PublishTimeout, Rates: a.cfg.Limits.commands(),
 	})
 	if err := a.operations(metrics); err != nil {
 		return err
@@ -187,11 +196,25 @@ func (a *App) serve(context.Context) error {
 	if a.console, err = console.New(console.Config{PushURL: a.cfg.PushURL}); err != nil {
 		return err
 	}
+	proxies, err := a.cfg.Limits.proxies()
+	if err != nil {
+		return err
+	}
+	logins := audit.NewLogins(audit.New(a.pool), audit.StageIntake, a.log)
+	a.group.Add("failed log-ins", logins.Start, logins.Stop)
+	tls, err := certs.Server(a.cfg.TLS, a.log, a.certificates.Loaded)
+	if err != nil {
+		return err
+	}
 	a.public = httpapi.New(httpapi.Config{
-		Addr: a.cfg.Listen, Verifier: a.verifier, Clock: a.clock, Acceptor: a.intake,
+		Addr: a.cfg.Listen, TLS: tls, Verifier: a.verifier, Clock: a.clock, Acceptor: a.intake,
 		Registry: a.registry, Keys: a.keys, Credentials: a.credentials, Ledger: ledger.NewReader(a.pool), Mailbox: mailbox.New(a.pool, mailbox.Limits{}),
-		Arrivals: a.arrivals, Trail: audit.New(a.pool), Letters: a.letters, Desk: a.desk, Queues: a.queues,
+		Arrivals: a.arrivals, Trail: audit.New(a.pool), Letters: a.letters, Desk: a.desk, Queues: a.queues, Drains: a.drains,
+		Settler:   ops.NewSettler(ledger.NewReader(a.pool), ledger.NewSettlements(a.pool), publisher{a.publisher}, a.clock),
+		Retention: retention.New(a.pool), Erasures: erasure.New(a.pool),
 		LoopGuard: a.cfg.LoopGuard, Clients: a.clients, Console: a.console,
+		KeyRate: buckets(a.cfg.Limits.KeyRate, bursts), Failures: buckets(a.cfg.Limits.FailedLogins, loginBursts), Logins: logins,
+		Proxies: proxies, Timeouts: a.cfg.Limits.timeouts(),
 		Origins: a.cfg.Origins, Polls: a.cfg.LongPolls, AccessLog: a.cfg.AccessLog,
 		Metrics: metrics, Tracer: a.tracer, Log: a.log, Failed: a.group.Fail,
 	})

@@ -10,6 +10,7 @@ import (
 	"github.com/cupline/cupline/api/internal/auth"
 	"github.com/cupline/cupline/chassis/jwttest"
 	"github.com/cupline/cupline/schema/device"
+	"github.com/cupline/cupline/store/audit"
 	"github.com/cupline/cupline/store/identity"
 )
 
@@ -173,3 +174,5 @@ func TestTokensAreTakenByHTTP(t *testing.T) {
 		t.Errorf("expired: %v", a)
 	}
 }
+
+func (w *world) trail() *audit.Trail { return audit.New(w.pool) }

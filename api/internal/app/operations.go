@@ -9,6 +9,7 @@ import (
 	"github.com/cupline/cupline/api/internal/ops"
 	"github.com/cupline/cupline/chassis/broker"
 	"github.com/cupline/cupline/store/deadletter"
+	"github.com/cupline/cupline/store/drain"
 )
 
 // inspectLimit bounds one passive declare.
@@ -35,6 +36,11 @@ func (a *App) operations(metrics *httpapi.Metrics) error {
 	})
 	a.group.Add("redrives", resumer.Start, resumer.Stop)
 	a.group.Add("jobs", runner.Start, runner.Stop)
+	a.drains = drain.New(a.pool)
+	drainer := ops.NewDrainer(ops.DrainerConfig{
+		Drains: a.drains, Backlog: backlog{a.link}, Publisher: publisher{a.publisher}, Ready: a.link.Ready, Log: a.log,
+	})
+	a.group.Add("drains", drainer.Start, drainer.Stop)
 	return a.survey()
 }
 

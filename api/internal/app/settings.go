@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cupline/cupline/chassis/certs"
 	"github.com/cupline/cupline/chassis/settings"
 	"github.com/cupline/cupline/chassis/telemetry"
 	"github.com/cupline/cupline/chassis/tracing"
@@ -39,6 +40,11 @@ type Settings struct {
 
 	AccessLog bool          `env:"CUPLINE_ACCESS_LOG" default:"false" doc:"a log line for each request"`
 	Drain     time.Duration `env:"CUPLINE_DRAIN" default:"20s" doc:"how long requests under way may go on at SIGTERM; 0s to 5m"`
+
+	Limits Limits
+
+	TLS    certs.ServerFiles
+	Broker certs.BrokerFiles
 
 	Figures time.Duration `env:"CUPLINE_FIGURES_EVERY" default:"15s" doc:"pause between two looks at figures that only the broker or the database can tell; 1s to 10m"`
 

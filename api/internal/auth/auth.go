@@ -72,6 +72,8 @@ func (p Principal) Has(s Scope) bool { return slices.Contains(p.scopes, string(s
 // Verifier answers who a token stands for, with the errors of store/identity.
 type Verifier interface {
 	Verify(ctx context.Context, token string) (identity.Principal, error)
+	// Remembers reports whether Verify needs to ask nobody for this token.
+	Remembers(token string) bool
 }
 
 // maxToken is the longest token that is looked at, in bytes.
@@ -83,9 +85,8 @@ func Authenticate(ctx context.Context, v Verifier, header string) (Principal, er
 	if header == "" {
 		return Principal{}, problem.New(problem.Unauthorized, "there is no Authorization header")
 	}
-	scheme, token, _ := strings.Cut(header, " ")
-	token = strings.TrimSpace(token)
-	if !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > maxToken {
+	token := Token(header)
+	if token == "" || len(token) > maxToken {
 		return Principal{}, problem.New(problem.Unauthorized, "the Authorization header has to be: Bearer, a space, the key")
 	}
 	found, err := v.Verify(ctx, token)
@@ -104,6 +105,15 @@ func Authenticate(ctx context.Context, v Verifier, header string) (Principal, er
 		return Principal{}, problem.From(problem.DatabaseUnavailable, err)
 	}
 	return Principal{}, problem.From(problem.Internal, err)
+}
+
+// Token is what an Authorization header holds; empty when it is not one with a bearer token.
+func Token(header string) string {
+	scheme, token, _ := strings.Cut(header, " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
 }
 
 // Require returns a *problem.Problem unless the key carries the scope.

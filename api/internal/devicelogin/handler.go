@@ -103,14 +103,16 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, question string,
 	}
 }
 
-// user decides a log-in. Over AMQP there is no client id, and no device.
+// user decides a log-in. Over AMQP there is no client id, and no device. With a certificate the broker tells the name alone
+// (3.10); the client id comes with the next question, vhost, which is part of the log-in and is refused without one.
 func (h *Handler) user(ctx context.Context, f form) (bool, error) {
 	login := f.get("username")
 	tenant, id, ok := parse(login)
-	if !ok || !ownClientID(login, f.get("client_id")) || f.get("vhost") != h.cfg.Vhost {
+	password, given := f.get("password"), len(f["password"]) > 0
+	if !ok || (given || len(f["client_id"]) > 0) && !ownClientID(login, f.get("client_id")) ||
+		(given || len(f["vhost"]) > 0) && f.get("vhost") != h.cfg.Vhost {
 		return false, nil
 	}
-	password, given := f.get("password"), len(f["password"]) > 0
 	claimed, shaped := credential.ID(password)
 	// Not by the name alone: then whoever guesses at it would keep the device itself out.
 	attempt := login + " " + claimed

@@ -215,6 +215,10 @@ func TestACertificateLetsInWhereItIsAccepted(t *testing.T) {
 	var refused []string
 	h := handler(t, &keyring{}, true, &refused)
 	if ask(h, "user", "username", "acme/lamp-1", "vhost", "/", "client_id", "acme/lamp-1") != "allow" ||
+		ask(h, "user", "username", "acme/lamp-1") != "allow" || // as RabbitMQ 3.10 asks
+		ask(h, "vhost", "username", "acme/lamp-1", "vhost", "/", "ip", "127.0.0.1") != "deny" || // over AMQP
+		ask(h, "vhost", "username", "acme/lamp-1", "client_id", "acme/lamp-2", "vhost", "/") != "deny" ||
+		ask(h, "user", "username", "acme/lamp-1", "client_id", "acme/lamp-2") != "deny" ||
 		ask(h, "user", "username", "acme/lamp-2", "vhost", "/", "client_id", "acme/lamp-2") != "deny" ||
 		ask(h, "user", "username", "acme/lamp-1", "password", "", "vhost", "/", "client_id", "acme/lamp-1") != "deny" {
 		t.Error("a certificate lets in its own device, if that is registered, and an empty password is none")

@@ -206,6 +206,13 @@ func (s *Server) listJobItems(c echo.Context, who auth.Principal) error {
 	if err != nil {
 		return err
 	}
+	if len(found) == 0 { // behind the last one, or of no job
+		if _, err := s.cfg.Letters.Job(c.Request().Context(), tenant, id); errors.Is(err, deadletter.ErrNoJob) {
+			return unknownJob()
+		} else if err != nil {
+			return err
+		}
+	}
 	items := make([]jobItem, len(found))
 	for i, one := range found {
 		items[i] = jobItem{one.Position, one.LetterID.String(), one.Result, one.Detail, moment(one.Done),

@@ -34,13 +34,14 @@ type Metrics struct {
 	fetched  prometheus.Counter
 	acked    prometheus.Counter
 	redriven *prometheus.CounterVec
+	failed   prometheus.Counter
 }
 
 // NewMetrics makes and registers cupline_api_request_seconds (route, method, status),
 // cupline_commands_accepted_total (tenant, lane), cupline_commands_refused_total (tenant,
 // code; a batch refused as a whole counts once), cupline_commands_in_doubt_total (tenant),
 // cupline_api_requests_under_way, cupline_api_long_polls, cupline_mailbox_fetched_total,
-// cupline_mailbox_acked_total and cupline_commands_redriven_total (tenant, lane).
+// cupline_mailbox_acked_total, cupline_commands_redriven_total (tenant, lane) and cupline_api_failed_logins_total.
 func NewMetrics(registerer prometheus.Registerer) (*Metrics, error) {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
@@ -51,6 +52,7 @@ func NewMetrics(registerer prometheus.Registerer) (*Metrics, error) {
 		refused:  counter("cupline_commands_refused_total", "Commands that were not accepted, by why.", "tenant", "code"),
 		inDoubt:  counter("cupline_commands_in_doubt_total", "Commands sent to the broker and never confirmed.", "tenant"),
 		underWay: prometheus.NewGauge(prometheus.GaugeOpts{Name: "cupline_api_requests_under_way", Help: "Requests not answered yet, long polls included."}),
+		failed:   prometheus.NewCounter(prometheus.CounterOpts{Name: "cupline_api_failed_logins_total", Help: "Requests whose key or token was not good."}),
 		polls:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "cupline_api_long_polls", Help: "Long polls of mailboxes that wait."}),
 		fetched:  prometheus.NewCounter(prometheus.CounterOpts{Name: "cupline_mailbox_fetched_total", Help: "Outcomes read from mailboxes over HTTP, each time that they were read."}),
 		acked:    prometheus.NewCounter(prometheus.CounterOpts{Name: "cupline_mailbox_acked_total", Help: "Outcomes in mailboxes acked over HTTP, each time that it was said."}),
@@ -58,7 +60,7 @@ func NewMetrics(registerer prometheus.Registerer) (*Metrics, error) {
 	}
 	var problems []error
 	for _, c := range []prometheus.Collector{
-		m.requests, m.accepted, m.refused, m.inDoubt, m.underWay, m.polls, m.fetched, m.acked, m.redriven,
+		m.requests, m.accepted, m.refused, m.inDoubt, m.underWay, m.polls, m.fetched, m.acked, m.redriven, m.failed,
 	} {
 		problems = append(problems, registerer.Register(c))
 	}

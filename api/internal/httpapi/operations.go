@@ -30,6 +30,16 @@ func operatorRoutes() []route {
 		{http.MethodPost, "/v1/dead-letter-groups/:group/marks", auth.OpsWrite, stored(marking(onGroup))},
 		{http.MethodGet, "/v1/dead-letter-groups/:group/notes", auth.OpsRead, stored(listingNotes(onGroup))},
 		{http.MethodPost, "/v1/dead-letter-groups/:group/notes", auth.OpsWrite, stored(noting(onGroup))},
+		{http.MethodPost, "/v1/devices/:device/pause", auth.OpsWrite, stored(pausingDevice(true))},
+		{http.MethodPost, "/v1/devices/:device/resume", auth.OpsWrite, stored(pausingDevice(false))},
+		{http.MethodPost, "/v1/lanes/:lane/pause", auth.OpsPlatform, stored(pausingLane(true))},
+		{http.MethodPost, "/v1/lanes/:lane/resume", auth.OpsPlatform, stored(pausingLane(false))},
+		{http.MethodPost, "/v1/lanes/:lane/drain", auth.OpsPlatform, stored((*Server).drainLane)},
+		{http.MethodGet, "/v1/open-commands", auth.OpsRead, stored((*Server).listOpenCommands)},
+		{http.MethodPost, "/v1/open-commands/:command_id/settle", auth.OpsWrite, (*Server).settleOpenCommand},
+		{http.MethodGet, "/v1/drains", auth.OpsPlatform, stored((*Server).listDrains)},
+		{http.MethodGet, "/v1/drains/:drain_id", auth.OpsPlatform, stored((*Server).getDrain)},
+		{http.MethodPost, "/v1/drains/:drain_id/cancel", auth.OpsPlatform, stored((*Server).cancelDrain)},
 		{http.MethodGet, "/v1/dead-letter-jobs", auth.OpsRead, stored((*Server).listJobs)},
 		{http.MethodPost, "/v1/dead-letter-jobs", auth.OpsWrite, stored((*Server).createJob)},
 		{http.MethodGet, "/v1/dead-letter-jobs/:job_id", auth.OpsRead, stored((*Server).getJob)},
@@ -108,18 +118,19 @@ func boolParam(c echo.Context, name string) (bool, error) {
 
 // auditEntry is one line of the trail.
 type auditEntry struct {
-	At        time.Time       `json:"at"`
-	Stage     string          `json:"stage"`
-	Action    string          `json:"action"`
-	Actor     string          `json:"actor,omitempty"`
-	Reason    string          `json:"reason,omitempty"`
-	Client    string          `json:"client,omitempty"`
-	ID        json.RawMessage `json:"id,omitempty"`
-	CommandID string          `json:"command_id,omitempty"`
-	Device    string          `json:"device,omitempty"`
-	Method    string          `json:"method,omitempty"`
-	Lane      string          `json:"lane,omitempty"`
-	Detail    string          `json:"detail,omitempty"`
+	At         time.Time       `json:"at"`
+	Stage      string          `json:"stage"`
+	Action     string          `json:"action"`
+	Actor      string          `json:"actor,omitempty"`
+	Reason     string          `json:"reason,omitempty"`
+	Client     string          `json:"client,omitempty"`
+	ID         json.RawMessage `json:"id,omitempty"`
+	CommandID  string          `json:"command_id,omitempty"`
+	Device     string          `json:"device,omitempty"`
+	DeviceType string          `json:"device_type,omitempty"`
+	Method     string          `json:"method,omitempty"`
+	Lane       string          `json:"lane,omitempty"`
+	Detail     string          `json:"detail,omitempty"`
 }
 
 func (s *Server) listAudit(c echo.Context, who auth.Principal) error {
@@ -147,7 +158,7 @@ func (s *Server) listAudit(c echo.Context, who auth.Principal) error {
 	for i, e := range found {
 		entries[i] = auditEntry{
 			At: e.At, Stage: e.Stage, Action: e.Action, Actor: e.Actor, Reason: e.Reason, Client: e.Client, ID: auditID(e.ID),
-			CommandID: uuidText(e.CommandID), Device: e.Device, Method: e.Method, Lane: e.Lane, Detail: e.Detail,
+			CommandID: uuidText(e.CommandID), Device: e.Device, DeviceType: e.DeviceType, Method: e.Method, Lane: e.Lane, Detail: e.Detail,
 		}
 	}
 	told := map[string]any{"entries": entries}
@@ -158,8 +169,8 @@ func (s *Server) listAudit(c echo.Context, who auth.Principal) error {
 }
 
 func auditFilter(c echo.Context, who auth.Principal) (f audit.Filter, err error) {
-	if err := knownParams(c, "tenant", "from", "before", "stage", "action", "actor", "reason", "client", "device", "method",
-		"lane", "command_id", "text", "after", "limit"); err != nil {
+	if err := knownParams(c, "tenant", "from", "before", "stage", "action", "actor", "reason", "client", "device", "device_type", "method",
+		"lane", "command_id", "id", "text", "sort", "after", "limit"); err != nil {
 		return f, err
 	}
 	if f.Tenant, err = tenantOf(c, who); err != nil {
@@ -167,12 +178,19 @@ func auditFilter(c echo.Context, who auth.Principal) (f audit.Filter, err error)
 	}
 	for name, field := range map[string]*string{
 		"stage": &f.Stage, "action": &f.Action, "actor": &f.Actor, "reason": &f.Reason, "client": &f.Client,
-		"device": &f.Device, "method": &f.Method, "lane": &f.Lane, "text": &f.Text,
+		"device": &f.Device, "method": &f.Method, "lane": &f.Lane, "text": &f.Text, "device_type": &f.DeviceType, "id": &f.ID,
 	} {
 		*field = c.QueryParam(name)
 		if audit.Text(*field, len(*field)) != *field {
 			return f, problem.New(problem.InvalidParameter, "must be UTF-8 without NUL").At(name)
 		}
+	}
+	switch c.QueryParam("sort") {
+	case "", "-at":
+	case "at":
+		f.Oldest = true
+	default:
+		return f, problem.New(problem.InvalidParameter, "must be at, or -at for the newest first").At("sort")
 	}
 	if f.From, err = timeParam(c, "from"); err != nil {
 		return f, err

@@ -2,8 +2,10 @@ package httpapi
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
+	"math"
 	"net/http"
 	"strconv"
 
@@ -48,6 +50,7 @@ var kinds = map[problem.Code]kind{
 	problem.UnknownLane:          {http.StatusUnprocessableEntity, "No such lane", 0},
 	problem.NotIdempotent:        {http.StatusUnprocessableEntity, "The lane takes only idempotent methods", 0},
 	problem.MailboxFull:          {http.StatusTooManyRequests, "This client's mailbox is full", 5},
+	problem.RateLimited:          {http.StatusTooManyRequests, "Too much in a short time", 1},
 	problem.Internal:             {http.StatusInternalServerError, "The platform failed", 0},
 	problem.LaneUnavailable:      {http.StatusServiceUnavailable, "The lane is not available", 5},
 	problem.QueueFull:            {http.StatusServiceUnavailable, "The lane's queue is full", 1},
@@ -68,6 +71,7 @@ var kinds = map[problem.Code]kind{
 	problem.Assigned:        {http.StatusConflict, "Somebody else looks after it", 0},
 	problem.PauseState:      {http.StatusConflict, "It is already so", 0},
 	problem.UnknownDrain:    {http.StatusNotFound, "No such drain", 0},
+	problem.ErasureState:    {http.StatusConflict, "It is being erased already", 0},
 	problem.DrainState:      {http.StatusConflict, "The drain's state does not allow it", 0},
 	problem.CommandState:    {http.StatusConflict, "The command's state does not allow it", 0},
 	problem.NotRedrivable:   {http.StatusUnprocessableEntity, "There is no command to send again", 0},
@@ -93,6 +97,9 @@ type document struct {
 	Index     *int            `json:"index,omitempty"`
 	List      []string        `json:"problems,omitempty"`
 	Items     json.RawMessage `json:"items,omitempty"`
+
+	// retryAfter in seconds, in place of the table's.
+	retryAfter int
 }
 
 func describe(p *problem.Problem) document {
@@ -100,6 +107,9 @@ func describe(p *problem.Problem) document {
 	d := document{
 		Type: typePrefix + string(p.Code), Title: k.title, Status: k.status, Code: p.Code,
 		Detail: p.Detail, ID: p.ID, Field: p.Field, List: p.List,
+	}
+	if p.RetryAfter > 0 {
+		d.retryAfter = int(math.Ceil(p.RetryAfter.Seconds()))
 	}
 	if p.CommandID != uuid.Nil {
 		d.CommandID = p.CommandID.String()
@@ -116,7 +126,7 @@ func describe(p *problem.Problem) document {
 // tell writes a problem as the answer.
 func tell(c echo.Context, d document) error {
 	header := c.Response().Header()
-	if after := kinds[d.Code].retryAfter; after > 0 {
+	if after := cmp.Or(d.retryAfter, kinds[d.Code].retryAfter); after > 0 {
 		header.Set("Retry-After", strconv.Itoa(after))
 	}
 	switch d.Code {

@@ -11,6 +11,7 @@ import (
 	"github.com/cupline/cupline/api/internal/catalog"
 	"github.com/cupline/cupline/api/internal/problem"
 	"github.com/cupline/cupline/schema/device"
+	"github.com/cupline/cupline/schema/topology"
 	"github.com/cupline/cupline/store/audit"
 	"github.com/cupline/cupline/store/registry"
 )
@@ -107,6 +108,9 @@ func (s *Server) putDevice(c echo.Context, who auth.Principal) error {
 		return err
 	}
 	s.record(c, who, audit.Entry{Action: "put_device", Device: id})
+	if stands, err := s.cfg.Registry.Device(ctx, who.Tenant, id); err == nil {
+		d.Paused = stands.Paused // which a put leaves as it was
+	}
 	return answer(c, createdOr200(created), d)
 }
 
@@ -189,6 +193,13 @@ type lane struct {
 	MaxTTL    device.Duration `json:"max_ttl"`
 	MaxLength int64           `json:"max_length"`
 	Ledger    bool            `json:"ledger"`
+	// Paused is why its commands wait; Draining that they go to the recorder.
+	Paused   *topology.Pause `json:"paused,omitempty"`
+	Draining bool            `json:"draining,omitempty"`
+}
+
+func laneOf(l topology.Lane) lane {
+	return lane{l.Name, device.Duration(l.MaxTTL), l.MaxLength, !l.LedgerOff, l.Paused, l.Draining}
 }
 
 func (s *Server) listLanes(c echo.Context, who auth.Principal) error {
@@ -199,7 +210,7 @@ func (s *Server) listLanes(c echo.Context, who auth.Principal) error {
 	lanes := []lane{}
 	for _, l := range all {
 		if l.Allows(who.Tenant) {
-			lanes = append(lanes, lane{l.Name, device.Duration(l.MaxTTL), l.MaxLength, !l.LedgerOff})
+			lanes = append(lanes, laneOf(l))
 		}
 	}
 	return answer(c, http.StatusOK, map[string]any{"lanes": lanes})

@@ -63,18 +63,17 @@ func routes() []route {
 		{http.MethodGet, "/v1/tenants/:tenant", auth.TenantsAdmin, stored((*Server).getTenant)},
 		{http.MethodPut, "/v1/tenants/:tenant", auth.TenantsAdmin, stored((*Server).putTenant)},
 		{http.MethodDelete, "/v1/tenants/:tenant", auth.TenantsAdmin, stored((*Server).deleteTenant)},
-	}, deviceRoutes(), operatorRoutes(), overviewRoutes())
+	}, deviceRoutes(), operatorRoutes(), overviewRoutes(), keepingRoutes())
 }
 
 // guarded lets in whoever has the scope.
 func (s *Server) guarded(r route) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		request := c.Request()
-		who, err := auth.Authenticate(request.Context(), s.cfg.Verifier, request.Header.Get(echo.HeaderAuthorization))
+		who, err := s.admit(c)
+		c.Set(principalKey, who)
 		if err != nil {
 			return err
 		}
-		c.Set(principalKey, who)
 		within(c, who.Tenant)
 		if r.scope != anyScope {
 			if err := auth.Require(who, r.scope); err != nil {

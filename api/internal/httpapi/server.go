@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -16,22 +17,28 @@ import (
 
 	"github.com/cupline/cupline/api/internal/auth"
 	"github.com/cupline/cupline/api/internal/intake"
+	"github.com/cupline/cupline/api/internal/limits"
 	"github.com/cupline/cupline/api/internal/ops"
 	"github.com/cupline/cupline/chassis/tracing"
 	"github.com/cupline/cupline/console"
 	"github.com/cupline/cupline/store/audit"
 	"github.com/cupline/cupline/store/credential"
 	"github.com/cupline/cupline/store/deadletter"
+	"github.com/cupline/cupline/store/drain"
+	"github.com/cupline/cupline/store/erasure"
 	"github.com/cupline/cupline/store/identity"
 	"github.com/cupline/cupline/store/ledger"
 	"github.com/cupline/cupline/store/mailbox"
 	"github.com/cupline/cupline/store/registry"
+	"github.com/cupline/cupline/store/retention"
 )
 
 // Config of a Server. Everything without a default is required.
 type Config struct {
 	// Addr is host:port; port 0 picks a free one.
-	Addr     string
+	Addr string
+	// TLS of the port; plain HTTP when nil.
+	TLS      *tls.Config
 	Verifier auth.Verifier
 	Acceptor Acceptor
 	Clock    intake.Clock
@@ -45,9 +52,14 @@ type Config struct {
 	Trail       *audit.Trail
 	Letters     *deadletter.Store
 	Desk        *ops.Desk
+	// Retention and Erasures are what is kept for how long, and what is erased on request.
+	Retention *retention.Store
+	Erasures  *erasure.Store
 	// LoopGuard is how many redrives of a letter's command may have died before the letter is held.
 	LoopGuard int
 	Queues    *ops.Queues
+	Drains    *drain.Store
+	Settler   *ops.Settler
 	Clients   *ops.Clients
 	// Console is served below console.Prefix; none when nil.
 	Console http.Handler
@@ -56,6 +68,12 @@ type Config struct {
 	Origins []string
 	// Polls is the most long polls held at once; past it they get 503. Default 10,000.
 	Polls int
+	// KeyRate limits each key's requests, Failures the failed log-ins of each address; nil limits nothing.
+	KeyRate, Failures *limits.Buckets
+	// Logins takes note of failed log-ins; may be nil.
+	Logins Logins
+	// Proxies are the networks whose X-Forwarded-For is believed; none by default.
+	Proxies []*net.IPNet
 	// AccessLog logs a line for each request.
 	AccessLog bool
 	Timeouts  Timeouts
@@ -123,6 +141,7 @@ func New(cfg Config) *Server {
 	s := &Server{cfg: cfg, echo: echo.New(), draining: make(chan struct{}), done: make(chan struct{})}
 	s.polls.limit = int64(cfg.Polls)
 	s.echo.HTTPErrorHandler = s.fail
+	s.echo.IPExtractor = addresses(cfg.Proxies)
 	s.echo.Use(s.observe, s.recover)
 	if len(cfg.Origins) > 0 { // without it Echo would allow all
 		s.echo.Use(middleware.CORSWithConfig(middleware.CORSConfig{
@@ -148,6 +167,18 @@ func New(cfg Config) *Server {
 	return s
 }
 
+// addresses says from where a request comes: from the peer, unless that is a proxy of ours.
+func addresses(proxies []*net.IPNet) echo.IPExtractor {
+	if len(proxies) == 0 {
+		return echo.ExtractIPDirect()
+	}
+	trusted := []echo.TrustOption{echo.TrustLoopback(false), echo.TrustLinkLocal(false), echo.TrustPrivateNet(false)}
+	for _, network := range proxies {
+		trusted = append(trusted, echo.TrustIPRange(network))
+	}
+	return echo.ExtractIPFromXFFHeader(trusted...)
+}
+
 // Start listens, and serves in the background until Stop.
 func (s *Server) Start(ctx context.Context) error {
 	var config net.ListenConfig
@@ -161,12 +192,21 @@ func (s *Server) Start(ctx context.Context) error {
 	s.mu.Unlock()
 	go func() {
 		defer close(s.done)
-		err := s.http.Serve(listener)
+		err := s.serve(listener)
 		if !errors.Is(err, http.ErrServerClosed) && s.cfg.Failed != nil {
 			s.cfg.Failed(fmt.Errorf("public port: %w", err))
 		}
 	}()
 	return nil
+}
+
+// serve speaks HTTPS, HTTP/2 included, or plain HTTP.
+func (s *Server) serve(listener net.Listener) error {
+	if s.cfg.TLS == nil {
+		return s.http.Serve(listener)
+	}
+	s.http.TLSConfig = s.cfg.TLS
+	return s.http.ServeTLS(listener, "", "")
 }
 
 // Stop takes no further connection, answers long polls at once, lets other requests

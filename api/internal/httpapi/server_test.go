@@ -33,6 +33,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // doorkeeper knows one key, which may do everything but platform operations.
 type doorkeeper struct{}
 
+func (doorkeeper) Remembers(token string) bool { return token == "good" }
+
 func (doorkeeper) Verify(_ context.Context, token string) (identity.Principal, error) {
 	if token != "good" {
 		return identity.Principal{}, identity.ErrUnknown

@@ -60,6 +60,12 @@ type Quota interface {
 	Full(tenant, client string) bool
 }
 
+// Rates limits how many commands a client sends, and a device gets.
+type Rates interface {
+	// Take takes n of them, or tells after how long they may come again.
+	Take(now time.Time, tenant, client, device string, n int) (after time.Duration, ok bool)
+}
+
 // Clock tells database time.
 type Clock interface {
 	Now() time.Time
@@ -72,13 +78,15 @@ type Observer interface {
 	NotAccepted(tenant string, code problem.Code)
 }
 
-// Config of an Intake. All fields are required but the last two.
+// Config of an Intake. All fields are required but the last three.
 type Config struct {
 	Registry  Registry
 	Publisher Publisher
 	Quota     Quota
 	Clock     Clock
 	Observer  Observer
+	// Rates may be nil: no limit.
+	Rates Rates
 	// PublishTimeout bounds the wait for the broker's confirm; past it a command that was
 	// sent is in doubt. Default 5 s.
 	PublishTimeout time.Duration
@@ -158,6 +166,14 @@ func (in *Intake) accept(ctx context.Context, p Post, requests []jsonrpc.Request
 	target, err := in.find(ctx, p)
 	if err != nil {
 		return nil, err
+	}
+	if in.cfg.Rates != nil {
+		// By this machine's clock: a rate is a difference, which no other clock may bend.
+		if after, ok := in.cfg.Rates.Take(time.Now(), p.Tenant, p.Client, p.Device, len(requests)); !ok {
+			limited := problem.New(problem.RateLimited, "commands of this client, or for this device")
+			limited.RetryAfter = after
+			return nil, limited
+		}
 	}
 	for i := range requests {
 		if err := in.check(target, &requests[i]); err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
@@ -14,22 +15,55 @@ import (
 	"golang.org/x/text/message"
 )
 
-// ParamsSchema is a compiled JSON Schema of a method's params.
-type ParamsSchema struct{ compiled *jsonschema.Schema }
+// ParamsSchema is a compiled JSON Schema of a method's params. It is safe for concurrent use.
+type ParamsSchema struct {
+	text []byte
+	// free are copies that nobody uses; each counts for one validation at a time. When there is none one more is
+	// compiled, and kept as long as there is room.
+	free chan *measured
+}
+
+// measured is a compiled schema with its meter.
+type measured struct {
+	compiled *jsonschema.Schema
+	meter    *meter
+}
+
+// copies is the most of one schema that are kept: validations are bound by the processors.
+const copies = 4
 
 // schemaURL names the schema for references within it; nothing is ever fetched from anywhere.
 const schemaURL = "urn:cupline:params"
 
 // CompileParams compiles a JSON Schema that stands by itself: the drafts' own metaschemas
 // are known, and every other reference to another document is refused. Formats are
-// annotations, as the standard has it. The error says what is wrong, and where.
+// annotations, as the standard has it. One that is too costly for the smallest params is refused. The error says
+// what is wrong, and where.
 func CompileParams(text []byte) (*ParamsSchema, error) {
+	first, err := compile(text)
+	if err != nil {
+		return nil, err
+	}
+	s := &ParamsSchema{text: text, free: make(chan *measured, copies)}
+	s.free <- first
+	var costly *ParamsError
+	if err := s.Check(nil); errors.As(err, &costly) && costly.Costly {
+		return nil, fmt.Errorf("too costly: %w", errCostly)
+	}
+	return s, nil
+}
+
+func compile(text []byte) (*measured, error) {
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	if err != nil {
 		return nil, fmt.Errorf("not JSON: %w", err)
 	}
 	compiler := jsonschema.NewCompiler()
 	compiler.UseLoader(jsonschema.SchemeURLLoader{})
+	m := &meter{left: math.MaxInt} // compiling is bounded by the schema's length
+	compiler.UseRegexpEngine(m.engine)
+	compiler.RegisterVocabulary(m.vocabulary())
+	compiler.AssertVocabs()
 	if err := compiler.AddResource(schemaURL, doc); err != nil {
 		return nil, err
 	}
@@ -49,7 +83,37 @@ func CompileParams(text []byte) (*ParamsSchema, error) {
 	case err != nil:
 		return nil, err
 	}
-	return &ParamsSchema{compiled: compiled}, nil
+	return &measured{compiled: compiled, meter: m}, nil
+}
+
+// validate bounds the cost of one validation.
+func (m *measured) validate(value any) (err error) {
+	defer func() {
+		if thrown := recover(); thrown == errCostly { //nolint:errorlint // the very value that spend throws
+			err = errCostly
+		} else if thrown != nil {
+			panic(thrown)
+		}
+	}()
+	m.meter.left = maxSteps
+	return m.compiled.Validate(value)
+}
+
+// take gives a copy for one validation.
+func (s *ParamsSchema) take() (*measured, error) {
+	select {
+	case m := <-s.free:
+		return m, nil
+	default:
+		return compile(s.text)
+	}
+}
+
+func (s *ParamsSchema) giveBack(m *measured) {
+	select {
+	case s.free <- m:
+	default: // there are enough
+	}
 }
 
 // ParamsError says why params fail their schema.
@@ -57,6 +121,8 @@ type ParamsError struct {
 	// Pointer is a JSON pointer (RFC 6901) into params; empty for params themselves.
 	Pointer string
 	Reason  string
+	// Costly: they were not checked to the end, because that would take too long.
+	Costly bool
 }
 
 func (e *ParamsError) Error() string { return "params" + e.Pointer + ": " + e.Reason }
@@ -75,11 +141,18 @@ func (s *ParamsSchema) Check(params []byte) error {
 	if !countable(value) {
 		return &ParamsError{Reason: fmt.Sprintf("numbers must not have exponents beyond %d", maxExponent)}
 	}
-	err := s.compiled.Validate(value)
+	m, err := s.take()
+	if err != nil {
+		return fmt.Errorf("compile the schema once more: %w", err)
+	}
+	defer s.giveBack(m)
+	err = m.validate(value)
 	var failed *jsonschema.ValidationError
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, errCostly):
+		return &ParamsError{Reason: errCostly.Error(), Costly: true}
 	case errors.As(err, &failed):
 		pointer, reason := deepest(failed)
 		return &ParamsError{Pointer: pointer, Reason: fmt.Sprintf("at '%s': %s", pointer, reason)}

@@ -213,7 +213,7 @@ func (d *Desk) Undo(ctx context.Context, tenant string, letterID uuid.UUID, act 
 	l, err := d.cfg.Letters.Undo(ctx, tenant, letterID, act)
 	var state *deadletter.StateError
 	if errors.As(err, &state) && state.Letter.State == deadletter.Discarded {
-		return deadletter.Letter{}, problem.New(problem.LetterState, "it was discarded more than %s ago", deadletter.UndoLimit)
+		return deadletter.Letter{}, problem.New(problem.LetterState, "it was discarded more than %s ago, or is erased", deadletter.UndoLimit)
 	}
 	if err != nil {
 		return deadletter.Letter{}, Refusal(err)

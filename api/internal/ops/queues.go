@@ -19,7 +19,7 @@ import (
 // Queue is one of the platform's queues as the broker tells it. Nil is not known.
 type Queue struct {
 	Name string `json:"queue"`
-	// Kind is "lane", "dead", "mailbox" or "push".
+	// Kind is "lane", "dead", "mailbox", "parked" or "push".
 	Kind      string `json:"kind"`
 	Ready     int64  `json:"ready"`
 	Unacked   *int64 `json:"unacked"`
@@ -33,6 +33,9 @@ type Queue struct {
 	// OldestAt is when the message at the head was sent, where the broker tells.
 	OldestAt *time.Time `json:"oldest_at"`
 	State    string     `json:"state,omitempty"`
+	// Paused is why nothing is taken from a lane's queue; Draining that it goes to the recorder.
+	Paused   *topology.Pause `json:"paused,omitempty"`
+	Draining bool            `json:"draining,omitempty"`
 }
 
 // Picture is all queues at one moment.
@@ -95,6 +98,7 @@ func (q *Queues) Read(ctx context.Context) (Picture, error) {
 		queues, err := q.ask(asking)
 		cancel()
 		if err == nil {
+			q.hold(ctx, queues)
 			return Picture{Source: "management", Queues: queues}, nil
 		}
 		missing = err.Error()
@@ -103,6 +107,7 @@ func (q *Queues) Read(ctx context.Context) (Picture, error) {
 	if err != nil {
 		return Picture{}, err
 	}
+	q.hold(ctx, queues)
 	return Picture{Source: "declare", Queues: queues, Missing: missing + unknown}, nil
 }
 
@@ -167,7 +172,7 @@ func (q *Queues) ask(ctx context.Context) ([]Queue, error) {
 // declare asks each queue whose name is known, by a passive declare. The pushers' queues are not known here.
 func (q *Queues) declare(ctx context.Context) (queues []Queue, unknown string, err error) {
 	queues = []Queue{}
-	names := []string{topology.DeadQueue, topology.MailboxQueue}
+	names := []string{topology.DeadQueue, topology.MailboxQueue, topology.ParkedQueue}
 	lanes, err := q.lanes(ctx)
 	if err != nil {
 		unknown = "; the lanes' queues are left out, because the lanes are not known"
@@ -195,6 +200,8 @@ func kindOf(name string) string {
 		return "dead"
 	case name == topology.MailboxQueue:
 		return "mailbox"
+	case name == topology.ParkedQueue:
+		return "parked"
 	case strings.HasPrefix(name, topology.WorkQueue("")):
 		return "lane"
 	case strings.HasPrefix(name, topology.PushQueue("")):

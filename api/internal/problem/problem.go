@@ -5,6 +5,7 @@ package problem
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -38,6 +39,7 @@ const (
 	InvalidDescription   Code = "invalid_description"
 	NotIdempotent        Code = "not_idempotent"
 	MailboxFull          Code = "mailbox_full"
+	RateLimited          Code = "rate_limited"
 	Internal             Code = "internal"
 	LaneUnavailable      Code = "lane_unavailable"
 	QueueFull            Code = "queue_full"
@@ -61,6 +63,7 @@ const (
 	UnknownDrain    Code = "unknown_drain"
 	DrainState      Code = "drain_state"
 	CommandState    Code = "command_state"
+	ErasureState    Code = "erasure_state"
 )
 
 // None stands in Offset and Index where nothing is to be said of them.
@@ -82,6 +85,8 @@ type Problem struct {
 	ID []byte
 	// CommandID is set where a message with it may have been sent.
 	CommandID uuid.UUID
+	// RetryAfter is when trying again may do, where that is known.
+	RetryAfter time.Duration
 	// List holds every problem found, where there can be several.
 	List []string
 	// Cause is not told.

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/cupline/cupline/bench/internal/desk"
+	"github.com/cupline/cupline/chassis/postgres"
 	"github.com/cupline/cupline/chassis/postgrestest"
 	"github.com/cupline/cupline/migrations"
 )
@@ -44,5 +45,20 @@ func TestReach(t *testing.T) {
 	m.Limit = time.Nanosecond
 	if err := m.Measure(t.Context(), pool); !errors.Is(err, desk.ErrSlow) {
 		t.Errorf("against a limit of nothing: %v", err)
+	}
+}
+
+func TestSettling(t *testing.T) {
+	t.Parallel()
+	database := func() *postgres.Pool {
+		return postgrestest.New(t, func(ctx context.Context, url string) error {
+			_, err := migrations.Up(ctx, url)
+			return err
+		}).Pool(t)
+	}
+	var out strings.Builder
+	m := desk.Settling{Rounds: 1, Length: 50 * time.Millisecond, Workers: 2, Out: &out}
+	if err := m.Measure(t.Context(), database(), database()); err != nil || !strings.Contains(out.String(), "without reach") {
+		t.Errorf("%q, %v", out.String(), err)
 	}
 }

@@ -166,6 +166,8 @@ func (p *Platform) prepare(ctx context.Context) error {
 
 func (p *Platform) startServices(ctx context.Context) error {
 	env := p.addresses()
+	// The platform is measured, not its limits.
+	env["CUPLINE_KEY_RATE"], env["CUPLINE_CLIENT_RATE"], env["CUPLINE_DEVICE_RATE"] = "0", "0", "0"
 	env["CUPLINE_SLOT"], env["CUPLINE_LANES"], env["CUPLINE_NOOP_DRIVER"] = "bench", "default,"+swiftLane, "true"
 	for name, value := range p.cfg.Settings {
 		env[name] = value

@@ -14,7 +14,7 @@ import (
 )
 
 // filters are the API's, as flags of the same name.
-var filters = []string{"tenant", "from", "before", "stage", "action", "actor", "reason", "client", "device", "method", "lane", "command-id", "text"}
+var filters = []string{"tenant", "from", "before", "stage", "action", "actor", "reason", "client", "device", "device-type", "method", "lane", "command-id", "id", "text", "sort"}
 
 // Command is `cupline audit`.
 func Command(c *console.Console) *cobra.Command {
@@ -64,7 +64,11 @@ func Command(c *console.Console) *cobra.Command {
 		},
 	}
 	for _, name := range filters {
-		values[name] = cmd.Flags().String(name, "", "only this one")
+		usage := "only this one"
+		if name == "sort" {
+			usage = "at, or -at for the newest first"
+		}
+		values[name] = cmd.Flags().String(name, "", usage)
 	}
 	cmd.Flags().DurationVar(&since, "since", 0, "within this time, such as 1h")
 	cmd.Flags().IntVar(&limit, "limit", 50, "the most entries; 0 for all")

@@ -16,12 +16,13 @@ import (
 	"github.com/cupline/cupline/cli/internal/console"
 	"github.com/cupline/cupline/cli/internal/exit"
 	"github.com/cupline/cupline/schema/device"
+	"github.com/cupline/cupline/schema/topology"
 )
 
 // Command is `cupline devices`.
 func Command(c *console.Console) *cobra.Command {
 	cmd := &cobra.Command{Use: "devices", Aliases: []string{"device"}, Short: "List, make and delete devices", Args: cobra.NoArgs}
-	cmd.AddCommand(list(c), get(c), put(c), remove(c), credentials(c), disconnect(c))
+	cmd.AddCommand(list(c), get(c), put(c), remove(c), pause(c, true), pause(c, false), credentials(c), disconnect(c))
 	return cmd
 }
 
@@ -31,7 +32,7 @@ func list(c *console.Console) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return show(c, client.Devices(cmd.Context()), "device type address labels", row)
+		return show(c, client.Devices(cmd.Context()), "device type address labels state", row)
 	}}
 }
 
@@ -59,7 +60,15 @@ func row(d device.Device) []string {
 	for _, name := range slices.Sorted(maps.Keys(d.Labels)) {
 		labels = append(labels, name+"="+d.Labels[name])
 	}
-	return []string{d.ID, d.Type, string(d.Address), strings.Join(labels, ",")}
+	return []string{d.ID, d.Type, string(d.Address), strings.Join(labels, ","), held(d.Paused)}
+}
+
+// held says whether commands are taken.
+func held(p *topology.Pause) string {
+	if p == nil {
+		return "taken"
+	}
+	return "paused by " + p.By + ": " + p.Why
 }
 
 func get(c *console.Console) *cobra.Command {
@@ -72,7 +81,7 @@ func get(c *console.Console) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return c.Result(d, func(w *strings.Builder) { console.Table(w, "device type address labels", [][]string{row(d)}) })
+		return c.Result(d, func(w *strings.Builder) { console.Table(w, "device type address labels state", [][]string{row(d)}) })
 	}}
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cupline/cupline/chassis/broker"
 	"github.com/cupline/cupline/cli/internal/connect"
 	"github.com/cupline/cupline/cli/internal/exit"
 	"github.com/cupline/cupline/cli/internal/management"
@@ -60,7 +61,7 @@ func (p *patient) broker(ctx context.Context, k known) error {
 		return nil
 	}
 	p.clock("the broker", asked, dated)
-	p.reach(ctx)
+	p.reach(ctx, k)
 	if !supported(o.Version) {
 		p.bad(Broker, "version", o.Version+" is older than 3.10", "upgrade RabbitMQ: quorum queues before 3.10 have no time-to-live and no at-least-once dead letters")
 	}
@@ -85,12 +86,26 @@ func (p *patient) refused(err error) {
 	p.bad(Broker, "management", err.Error(), "look into the broker's log")
 }
 
-// reach opens a connection as services do.
-func (p *patient) reach(ctx context.Context) {
+// reach opens a connection as services do, and counts there who takes from the queues that somebody
+// has to take from: the management API's figures lag by seconds.
+func (p *patient) reach(ctx context.Context, k known) {
 	link, err := connect.Broker(ctx, p.console)
 	if err != nil {
 		p.bad(Broker, "AMQP", err.Error(), "see whether "+connect.AMQPURL+" has the right host, port, user, password and virtual host")
 		return
+	}
+	p.takers = map[string]int{}
+	for _, q := range declared.Whole(k.lanes...).Queues {
+		err := link.Do(ctx, func(ctx context.Context, s *broker.Session) error {
+			_, consumers, err := s.Inspect(ctx, q.Name)
+			if err == nil {
+				p.takers[q.Name] = consumers
+			}
+			return err
+		})
+		if err != nil && !errors.Is(err, broker.ErrNotFound) {
+			break // a user who may not look: the management API's figures have to do
+		}
 	}
 	if err := link.Stop(context.WithoutCancel(ctx)); err != nil {
 		p.warn(Broker, "AMQP", fmt.Sprintf("the connection did not end in order: %v", err), "look into the broker's log")

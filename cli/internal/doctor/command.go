@@ -74,6 +74,8 @@ type patient struct {
 	chart
 	// now is this machine's clock.
 	now func() time.Time
+	// takers counts consumers by queue, of those that could be asked over AMQP.
+	takers map[string]int
 	// offset is the database's clock minus this machine's, once dated.
 	offset time.Duration
 	dated  bool

@@ -134,7 +134,11 @@ func values(of map[string]queue) func(func(queue) bool) {
 
 // consumers of what has to be taken by somebody.
 func (p *patient) consumers(q queue) {
-	if q.Consumers > 0 {
+	takers, counted := p.takers[q.Name]
+	if !counted {
+		takers = q.Consumers
+	}
+	if takers > 0 {
 		return
 	}
 	switch lane, isWork := strings.CutPrefix(q.Name, topology.WorkQueue("")); {

@@ -26,10 +26,13 @@ type Lane struct {
 	Ledger    bool            `json:"ledger"`
 	// Tenants that may use it; all when empty.
 	Tenants []string `json:"tenants"`
+	// Paused is why nothing is taken from it; Draining that its backlog goes to the recorder.
+	Paused   *topology.Pause `json:"paused,omitempty"`
+	Draining bool            `json:"draining,omitempty"`
 }
 
 func printed(l topology.Lane) Lane {
-	return Lane{l.Name, device.Duration(l.MaxTTL), l.MaxLength, !l.LedgerOff, append([]string{}, l.Tenants...)}
+	return Lane{l.Name, device.Duration(l.MaxTTL), l.MaxLength, !l.LedgerOff, append([]string{}, l.Tenants...), l.Paused, l.Draining}
 }
 
 func (l Lane) row() []string {
@@ -40,15 +43,25 @@ func (l Lane) row() []string {
 	if len(l.Tenants) > 0 {
 		tenants = strings.Join(l.Tenants, ",")
 	}
-	return []string{l.Name, time.Duration(l.MaxTTL).String(), strconv.FormatInt(l.MaxLength, 10), ledger, tenants}
+	return []string{l.Name, time.Duration(l.MaxTTL).String(), strconv.FormatInt(l.MaxLength, 10), ledger, tenants, l.state()}
 }
 
-const header = "lane max-ttl max-length ledger tenants"
+func (l Lane) state() string {
+	switch {
+	case l.Draining:
+		return "draining"
+	case l.Paused != nil:
+		return "paused by " + l.Paused.By + ": " + l.Paused.Why
+	}
+	return "taken"
+}
+
+const header = "lane max-ttl max-length ledger tenants state"
 
 // Command is `cupline lanes`.
 func Command(c *console.Console) *cobra.Command {
-	cmd := &cobra.Command{Use: "lanes", Aliases: []string{"lane"}, Short: "List, make and delete lanes (operators)", Args: cobra.NoArgs}
-	cmd.AddCommand(list(c), put(c), remove(c))
+	cmd := &cobra.Command{Use: "lanes", Aliases: []string{"lane"}, Short: "List, make, delete, pause and drain lanes (operators)", Args: cobra.NoArgs}
+	cmd.AddCommand(list(c), put(c), remove(c), pause(c, true), pause(c, false), drain(c), drains(c), cancelDrain(c))
 	return cmd
 }
 

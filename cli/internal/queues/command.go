@@ -34,6 +34,12 @@ func Command(c *console.Console) *cobra.Command {
 				if q.OldestAt != nil {
 					oldest = console.Time(*q.OldestAt)
 				}
+				if q.Paused != nil {
+					q.State += ", paused"
+				}
+				if q.Draining {
+					q.State += ", draining"
+				}
 				rows = append(rows, []string{
 					q.Name, q.Kind, strconv.FormatInt(q.Ready, 10), count(q.Unacked), strconv.Itoa(q.Consumers),
 					rate(q.PublishRate), rate(q.AckRate), count(q.DeadLettering), oldest, q.State,

@@ -222,3 +222,61 @@ func TestActionsOnLetters(t *testing.T) {
 		}
 	}
 }
+
+func TestHolds(t *testing.T) {
+	t.Parallel()
+	p := cuplinetest.New(t)
+	answer := func(text string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, text) }
+	}
+	const paused = `"paused":{"at":"2026-01-02T03:04:05Z","by":"ann","why":"cable"}`
+	drain := func(state string, done int) string {
+		return fmt.Sprintf(`{"drain_id":"d-1","lane":"slow","state":%q,"rate":5,"total":4,"done":%d,"actor":"ann","reason":"old","created_at":"2026-01-02T03:04:05Z"}`, state, done)
+	}
+	p.Handle("POST /v1/devices/lamp-1/pause", answer(`{"device":"lamp-1","type":"lamp",`+paused+`}`))
+	p.Handle("GET /v1/devices/lamp-1", answer(`{"device":"lamp-1","type":"lamp",`+paused+`}`))
+	p.Handle("POST /v1/devices/lamp-1/resume", answer(`{"device":"lamp-1","type":"lamp"}`))
+	p.Handle("POST /v1/lanes/slow/pause", answer(`{"lane":"slow",`+paused+`}`))
+	var asked atomic.Int32
+	p.Handle("POST /v1/lanes/slow/drain", func(w http.ResponseWriter, r *http.Request) {
+		if body, _ := io.ReadAll(r.Body); strings.Contains(string(body), "dry_run") {
+			_, _ = io.WriteString(w, `{"dry_run":true,"lane":"slow","waiting":4}`)
+			return
+		}
+		_, _ = io.WriteString(w, drain("running", 1))
+	})
+	p.Handle("GET /v1/drains/d-1", func(w http.ResponseWriter, _ *http.Request) {
+		if asked.Add(1) == 1 {
+			_, _ = io.WriteString(w, drain("running", 2))
+			return
+		}
+		_, _ = io.WriteString(w, drain("done", 4))
+	})
+	p.Handle("GET /v1/drains", answer(`{"drains":[`+drain("cancelled", 3)+`]}`))
+	p.Handle("POST /v1/drains/d-1/cancel", answer(drain("cancelled", 3)))
+	const open = `"command_id":"c-1","client":"web","id":"i-1","device":"lamp-1","method":"m","started_at":"2026-01-02T03:04:05Z","overdue_at":"2026-01-02T03:04:15Z"`
+	p.Handle("GET /v1/open-commands", func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("overdue") != "2h" {
+			t.Errorf("asked for %s", r.URL)
+		}
+		_, _ = io.WriteString(w, `{"commands":[{`+open+`,"state":"open"}]}`)
+	})
+	p.Handle("POST /v1/open-commands/c-1/settle", answer(`{`+open+`,"state":"decided","reason":"worker_lost"}`))
+	for _, c := range []struct{ args, said, aside string }{
+		{"devices pause lamp-1 --reason cable", "device lamp-1 is paused by ann: cable", ""},
+		{"devices get lamp-1", "paused by ann: cable", ""},
+		{"devices resume lamp-1 --reason done", "device lamp-1 is taken", ""},
+		{"lanes pause slow --reason cable", "lane slow is paused", ""},
+		{"lanes drain slow --dry-run", "would discard 4 commands", ""},
+		{"lanes drain slow --reason old --wait", "slow  done   4     4", "2 of 4"},
+		{"lanes drains", "cancelled  3     4", ""},
+		{"lanes drains d-1 -o json", `"state":"done"`, ""},
+		{"lanes cancel-drain d-1 --reason stop", "cancelled", ""},
+		{"commands open --overdue 2h", "lamp-1  m       web     \"i-1\"", ""},
+		{"commands settle c-1 --reason gone", "c-1 is decided worker_lost", ""},
+	} {
+		if e := execute(t.Context(), on(p), "", strings.Fields(c.args)...); e.code != exit.OK || !strings.Contains(e.out, c.said) || !strings.Contains(e.errs, c.aside) {
+			t.Errorf("%s: %+v", c.args, e)
+		}
+	}
+}

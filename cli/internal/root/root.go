@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cupline/cupline/cli/internal/audit"
+	"github.com/cupline/cupline/cli/internal/commands"
 	"github.com/cupline/cupline/cli/internal/connect"
 	"github.com/cupline/cupline/cli/internal/console"
 	"github.com/cupline/cupline/cli/internal/deadletters"
@@ -18,6 +19,7 @@ import (
 	"github.com/cupline/cupline/cli/internal/doctor"
 	"github.com/cupline/cupline/cli/internal/exit"
 	"github.com/cupline/cupline/cli/internal/history"
+	"github.com/cupline/cupline/cli/internal/keeping"
 	"github.com/cupline/cupline/cli/internal/keys"
 	"github.com/cupline/cupline/cli/internal/lanes"
 	"github.com/cupline/cupline/cli/internal/listen"
@@ -65,7 +67,8 @@ func Run(ctx context.Context, c *console.Console, args []string) int {
 	cmd.SetArgs(args)
 	cmd.AddCommand(
 		send.Command(c), listen.Command(c), devices.Command(c), devices.Types(c), keys.Command(c), tenants.Command(c),
-		deadletters.Command(c), audit.Command(c), history.Command(c), queues.Command(c),
+		deadletters.Command(c), audit.Command(c), history.Command(c), commands.Command(c), queues.Command(c),
+		keeping.Retention(c), keeping.Erasures(c),
 		lanes.Command(c), topology.Command(c), migrate.Command(c), doctor.Command(c), verify.Command(c), up.Command(), demo.Command(c),
 	)
 	for _, group := range cmd.Commands() {

@@ -83,5 +83,9 @@ const quote = (value) => typeof value === 'string' ? `'${value}'` : String(value
 if (process.argv[1] === new URL(import.meta.url).pathname) {
   const made = await generate()
   if (process.argv.includes('--print')) process.stdout.write(made)
-  else await writeFile(new URL('../src/schema.js', import.meta.url), made)
+  else {
+    // The console carries a copy of the client, which `go generate ./console` makes of all files.
+    const copy = new URL('../../../console/assets/vendor/client/schema.js', import.meta.url)
+    for (const place of [new URL('../src/schema.js', import.meta.url), copy]) await writeFile(place, made)
+  }
 }

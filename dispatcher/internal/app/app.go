@@ -47,6 +47,7 @@ type App struct {
 	ways       *ways
 	feeds      *feed.Metrics
 	stops      []func(context.Context) error // of the feeds
+	gates      []*gate                       // of the lanes; whole before anything is started
 }
 
 // New puts a process together; nothing is connected before Run.
@@ -126,7 +127,7 @@ func (a *App) database(ctx context.Context) error {
 		return fmt.Errorf("register the pools' metrics: %w", err)
 	}
 	a.clock = postgres.NewClock(a.pool, a.log)
-	a.cache = registry.NewCache(registry.New(a.pool), registry.CacheConfig{})
+	a.cache = registry.NewCache(registry.New(a.pool), registry.CacheConfig{OnLanes: a.lanesChanged})
 	listener := postgres.NewListener(a.pool, changes.Listener(a.log, a.cache))
 	a.writer, err = ledger.NewWriter(a.ledgerPool, ledger.Config{Connections: a.cfg.LedgerConnections}, ledger.NewMetrics(a.registry))
 	if err != nil {
@@ -146,8 +147,12 @@ func (a *App) broker(context.Context) error {
 	if err != nil {
 		return err
 	}
+	trust, err := a.cfg.Broker.Client(a.log)
+	if err != nil {
+		return err
+	}
 	link := func(name string) *broker.Link {
-		return broker.NewLink(broker.Config{URL: a.cfg.AMQPURL.Reveal(), Name: name, Log: a.log, Metrics: metrics})
+		return broker.NewLink(broker.Config{URL: a.cfg.AMQPURL.Reveal(), Name: name, TLS: trust.Config, Log: a.log, Metrics: metrics})
 	}
 	a.publishing, a.consuming = link("dispatcher-publish"), link("dispatcher-consume")
 	var registered, fed error
@@ -162,6 +167,9 @@ func (a *App) broker(context.Context) error {
 		dead = topology.Dead()
 	}
 	back := topology.Merge(dead, topology.Outcomes())
+	if a.cfg.has(RoleWork) {
+		back = topology.Merge(back, topology.Borrow(topology.Parked()))
+	}
 	a.ways.declare(a.publishing, "publish", func(context.Context) (topology.Topology, error) { return back, nil })
 	a.publisher = broker.NewPublisher(a.publishing, broker.PublisherConfig{Name: "publish outcomes and letters"})
 	a.sender = feed.NewSender(a.publishing, a.publisher, back, a.log, a.feeds)

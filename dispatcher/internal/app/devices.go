@@ -19,5 +19,8 @@ func (d devices) Find(ctx context.Context, tenant, device string) (dispatch.Targ
 	if err != nil {
 		return dispatch.Target{}, err
 	}
+	if found.Device.Paused != nil {
+		return dispatch.Target{}, dispatch.ErrPaused
+	}
 	return dispatch.Target{Tenant: tenant, Device: device, Address: found.Device.Address}, nil
 }

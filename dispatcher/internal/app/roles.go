@@ -57,8 +57,10 @@ func (a *App) work(context.Context) error {
 			Concurrency: a.cfg.Concurrency, DeviceLimit: a.cfg.DeviceLimit, TenantLimit: a.cfg.tenantLimit(),
 			MaxAnswer: a.cfg.MaxAnswer, Tracer: a.tracer, Log: a.log, Metrics: metrics,
 		})
+		g := &gate{cache: a.cache, lane: lane, changed: make(chan struct{}, 1)}
+		a.gates = append(a.gates, g)
 		work := feed.NewWork(a.consuming, feed.WorkConfig{
-			Lane: lane, Concurrency: a.cfg.Concurrency, Engine: engine,
+			Lane: lane, Concurrency: a.cfg.Concurrency, Engine: engine, Gate: g, Now: a.clock.Now,
 			Sender: a.sender, Tracer: a.tracer, Log: a.log, Metrics: a.feeds,
 		})
 		a.addFeed("lane "+lane, work.Start, work.Stop)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/cupline/cupline/chassis/certs"
 	"github.com/cupline/cupline/chassis/settings"
 	"github.com/cupline/cupline/chassis/telemetry"
 	"github.com/cupline/cupline/chassis/tracing"
@@ -50,6 +51,8 @@ type Settings struct {
 	InternalAddr string        `env:"CUPLINE_INTERNAL_ADDR" default:"127.0.0.1:9102" doc:"host:port of /healthz, /readyz, /metrics and /loglevel; it asks for no credentials"`
 	Profiles     bool          `env:"CUPLINE_PROFILES" default:"false" doc:"Go's profiles at /debug/pprof/ of the internal port, for who may reach it"`
 	Drain        time.Duration `env:"CUPLINE_DRAIN" default:"20s" doc:"how long commands that have started may go on at SIGTERM; 0s to 30m"`
+
+	Broker certs.BrokerFiles
 
 	Figures time.Duration `env:"CUPLINE_FIGURES_EVERY" default:"15s" doc:"pause between two looks at figures that only the broker or the database can tell; 1s to 10m"`
 

@@ -17,12 +17,16 @@ import (
 
 // Devices finds the devices of a command.
 type Devices interface {
-	// Find returns the device, or ErrNoDevice. Other errors are taken as temporary.
+	// Find returns the device, or ErrNoDevice, or ErrPaused. Other errors are taken as temporary.
 	Find(ctx context.Context, tenant, device string) (Target, error)
 }
 
-// ErrNoDevice tells that the device is not registered (any more).
-var ErrNoDevice = errors.New("no such device")
+var (
+	// ErrNoDevice tells that the device is not registered (any more).
+	ErrNoDevice = errors.New("no such device")
+	// ErrPaused tells that operators hold the device's commands back.
+	ErrPaused = errors.New("the device is paused")
+)
 
 // Clock tells database time.
 type Clock interface{ Now() time.Time }
@@ -90,15 +94,12 @@ func (e *Engine) HeldChanged() <-chan struct{} { return e.heldChanged }
 // broker, for another worker's end; when it ends the error is ErrNotStarted. ctx bounds
 // all; when it ends the error is ErrInterrupted.
 func (e *Engine) Run(ctx, waiting context.Context, c *Command) (Verdict, error) {
-	driver, target, letter, err := e.find(waiting, c)
-	if err != nil || letter != nil {
-		return Verdict{Letter: letter}, err
-	}
-	run := &run{
-		command: c, driver: driver, target: target, token: uuid.New(),
-		mayHaveRun: c.Unledgered && c.Redelivered,
-	}
+	run := &run{command: c, token: uuid.New(), mayHaveRun: c.Unledgered && c.Redelivered}
 	for {
+		// Again after each wait: it may have been paused, or have moved.
+		if found, err := e.find(waiting, run); err != nil || found != nil {
+			return orNone(found), err
+		}
 		verdict, until, err := e.attempt(ctx, waiting, run)
 		if err != nil || until.IsZero() {
 			return verdict, err
@@ -123,36 +124,58 @@ type run struct {
 	mayHaveRun bool
 }
 
-// find answers what is known without starting anything; a letter when it cannot be run at all.
-func (e *Engine) find(ctx context.Context, c *Command) (Driver, Target, *envelope.Verdict, error) {
-	driver := e.cfg.Drivers[c.Driver]
-	if driver == nil {
-		return nil, Target{}, undeliverable(fmt.Sprintf("no driver %q here", c.Driver)), nil
+// find answers what is known without starting anything; a verdict when it cannot be run at all, or not now.
+func (e *Engine) find(ctx context.Context, r *run) (*Verdict, error) {
+	c := r.command
+	r.driver = e.cfg.Drivers[c.Driver]
+	if r.driver == nil {
+		return undeliverable(fmt.Sprintf("no driver %q here", c.Driver)), nil
 	}
-	var target Target
-	var missing bool
+	var known error
 	err := e.patience.until(ctx, "find the device", func() (err error) {
-		target, err = e.cfg.Devices.Find(ctx, c.Tenant, c.Device)
-		missing = errors.Is(err, ErrNoDevice)
-		if missing {
+		r.target, err = e.cfg.Devices.Find(ctx, c.Tenant, c.Device)
+		if known = err; errors.Is(err, ErrNoDevice) || errors.Is(err, ErrPaused) {
 			return nil
 		}
 		return err
 	})
 	switch {
 	case err != nil:
-		return nil, Target{}, nil, notStarted(err)
-	case missing:
-		return nil, Target{}, undeliverable("the device is not registered"), nil
+		return nil, notStarted(err)
+	case errors.Is(known, ErrPaused):
+		return e.paused(c), nil
+	case known != nil:
+		return undeliverable("the device is not registered"), nil
 	}
-	if err := driver.Check(target); err != nil {
-		return nil, Target{}, undeliverable(err.Error()), nil
+	if err := r.driver.Check(r.target); err != nil {
+		return undeliverable(err.Error()), nil
 	}
-	return driver, target, nil, nil
+	return nil, nil
 }
 
-func undeliverable(detail string) *envelope.Verdict {
-	return &envelope.Verdict{Reason: outcome.Undeliverable, Detail: detail}
+// paused is the verdict on a command whose device is paused: it waits, without a claim, until its time is over. What the
+// ledger says of it, if another worker has it, is told by whoever gets it next.
+func (e *Engine) paused(c *Command) *Verdict {
+	const detail = "the device is paused"
+	switch {
+	case c.Unledgered && c.Redelivered:
+		// Once parked nobody would know any more that it may have run before.
+		return &Verdict{Letter: &envelope.Verdict{Reason: outcome.WorkerLost, Detail: detail}}
+	case !e.cfg.Clock.Now().Before(c.Deadline):
+		return &Verdict{Letter: &envelope.Verdict{Reason: outcome.Expired, Detail: detail}}
+	}
+	return &Verdict{Park: true}
+}
+
+func orNone(v *Verdict) Verdict {
+	if v == nil {
+		return Verdict{}
+	}
+	return *v
+}
+
+func undeliverable(detail string) *Verdict {
+	return &Verdict{Letter: &envelope.Verdict{Reason: outcome.Undeliverable, Detail: detail}}
 }
 
 func notStarted(why error) error { return fmt.Errorf("%w: %w", ErrNotStarted, why) }

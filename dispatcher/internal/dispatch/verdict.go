@@ -8,12 +8,14 @@ import (
 )
 
 // Verdict is what is to be published about a command before it is acknowledged: an
-// outcome, a letter, or nothing when another copy of it speaks.
+// outcome, a letter, the command itself to be put aside, or nothing when another copy of it speaks.
 type Verdict struct {
 	// Outcome goes to the client.
 	Outcome *envelope.Outcome
 	// Letter goes to the recorder, around the message as it was delivered.
 	Letter *envelope.Verdict
+	// Park puts it aside for a moment, unclaimed: its device is paused.
+	Park bool
 	// Ending is the zero value when the command does not end here: a letter's ends with the
 	// recorder, and what was decided before has been counted by whoever decided it.
 	Ending Ending

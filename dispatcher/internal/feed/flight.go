@@ -12,6 +12,7 @@ import (
 	"github.com/cupline/cupline/dispatcher/internal/dispatch"
 	"github.com/cupline/cupline/schema/envelope"
 	"github.com/cupline/cupline/schema/message"
+	"github.com/cupline/cupline/schema/outcome"
 )
 
 // flight is one command in this process, from its first delivery to the ack. When the
@@ -120,8 +121,25 @@ func (w *Work) publish(f *flight, v dispatch.Verdict) error {
 		return w.cfg.Sender.send(w.crew.all, v.Outcome.Message())
 	case v.Letter != nil:
 		return w.cfg.Sender.send(w.crew.all, envelope.Bury(f.message, *v.Letter))
+	case v.Park:
+		return w.park(f)
 	}
 	return nil
+}
+
+// park puts a command aside whose device is paused. Where too many wait already it ends, and says so: another lane's
+// devices must not wait for it.
+func (w *Work) park(f *flight) error {
+	// What comes back is another message, which this flight must not adopt, and acknowledge with its own.
+	w.mu.Lock()
+	delete(w.flights, f.key)
+	w.mu.Unlock()
+	err := w.cfg.Sender.offer(w.crew.all, envelope.Park(f.message, f.command.Deadline.Sub(w.cfg.Now())))
+	if !errors.Is(err, broker.ErrRefused) {
+		return err
+	}
+	full := envelope.Verdict{Reason: outcome.DeviceBusy, Detail: "the device is paused, and too many commands wait for paused devices"}
+	return w.cfg.Sender.send(w.crew.all, envelope.Bury(f.message, full))
 }
 
 // again is asked after a command's waiting ended before it was started. It is true when
@@ -155,7 +173,9 @@ func (w *Work) giveUp(f *flight, why error) {
 func (w *Work) leave(f *flight, settle func(*broker.Delivery)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	delete(w.flights, f.key)
+	if w.flights[f.key] == f { // else it was parked, and another may fly by now
+		delete(w.flights, f.key)
+	}
 	f.land(nil)
 	for d, unwatch := range f.deliveries {
 		unwatch()

@@ -14,6 +14,7 @@ type Metrics struct {
 	outcomes *prometheus.CounterVec
 	buried   *prometheus.CounterVec
 	silent   *prometheus.CounterVec
+	parked   *prometheus.CounterVec
 	adopted  *prometheus.CounterVec
 	returned *prometheus.CounterVec
 	inFlight *prometheus.GaugeVec
@@ -34,6 +35,7 @@ func NewMetrics(registerer prometheus.Registerer) (*Metrics, error) {
 		outcomes: counter("cupline_outcomes_total", "Outcomes published, confirmed.", "lane", "origin", "reason"),
 		buried:   counter("cupline_buried_total", "Commands given to the recorder, confirmed.", "lane", "reason"),
 		silent:   counter("cupline_silent_total", "Commands acknowledged without a word: one-way ones that ran, repeated posts whose first copy answers.", "lane"),
+		parked:   counter("cupline_parked_total", "Commands put aside because their device is paused; each comes back every few seconds.", "lane"),
 		adopted:  counter("cupline_adopted_total", "Redeliveries of commands that run in this process.", "lane"),
 		returned: counter("cupline_returned_total", "Deliveries given up unacknowledged, for the broker to deliver again.", "lane"),
 		inFlight: prometheus.NewGaugeVec(prometheus.GaugeOpts{
@@ -54,7 +56,7 @@ func NewMetrics(registerer prometheus.Registerer) (*Metrics, error) {
 		registerer.Register(m.outcomes), registerer.Register(m.buried), registerer.Register(m.silent),
 		registerer.Register(m.adopted), registerer.Register(m.returned), registerer.Register(m.inFlight),
 		registerer.Register(m.unsent), registerer.Register(m.slots), registerer.Register(m.ended), registerer.Register(m.late),
-		registerer.Register(m.took), registerer.Register(m.letters),
+		registerer.Register(m.took), registerer.Register(m.letters), registerer.Register(m.parked),
 	)
 	return m, err
 }
@@ -69,6 +71,8 @@ func (m *Metrics) settled(lane string, v dispatch.Verdict) {
 		m.outcomes.WithLabelValues(lane, v.Outcome.Origin, string(v.Outcome.Reason)).Inc()
 	case v.Letter != nil:
 		m.buried.WithLabelValues(lane, string(v.Letter.Reason)).Inc()
+	case v.Park:
+		m.parked.WithLabelValues(lane).Inc()
 	default:
 		m.silent.WithLabelValues(lane).Inc()
 	}

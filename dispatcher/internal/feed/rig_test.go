@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -80,6 +81,22 @@ type rig struct {
 	registry              *prometheus.Registry
 	publishing, consuming *broker.Link
 	publishes, consumes   *linktest.Proxy
+	gate                  *gate
+}
+
+// gate is the lane's, open until a test shuts it.
+type gate struct {
+	shut    atomic.Bool
+	changed chan struct{}
+}
+
+func (g *gate) Open(context.Context) (bool, error) { return !g.shut.Load(), nil }
+
+func (g *gate) Changed() <-chan struct{} { return g.changed }
+
+func (g *gate) set(shut bool) {
+	g.shut.Store(shut)
+	g.changed <- struct{}{}
 }
 
 var (
@@ -92,11 +109,17 @@ var (
 // prepare makes everything but the feed.
 func prepare(t *testing.T) *rig {
 	t.Helper()
+	return prepareOn(t, topology.Whole(topology.DefaultLane()))
+}
+
+func prepareOn(t *testing.T, ways topology.Topology) *rig {
+	t.Helper()
 	r := &rig{
 		broker: brokertest.New(t), registry: prometheus.NewRegistry(),
 		engine: &engine{sign: make(chan struct{}, 1), runs: map[uuid.UUID]int{}},
+		gate:   &gate{changed: make(chan struct{}, 1)},
 	}
-	r.broker.Declare(t, topology.Whole(topology.DefaultLane()))
+	r.broker.Declare(t, ways)
 	r.publishes, r.consumes = r.broker.Proxy(t), r.broker.Proxy(t)
 	link := func(name string, p *linktest.Proxy) *broker.Link {
 		cfg := r.broker.Config(t, name)
@@ -118,9 +141,15 @@ func prepare(t *testing.T) *rig {
 func newRig(t *testing.T, run func(ctx, waiting context.Context, c *dispatch.Command) (dispatch.Verdict, error)) *rig {
 	t.Helper()
 	r := prepare(t)
+	r.start(t, run)
+	return r
+}
+
+func (r *rig) start(t *testing.T, run func(ctx, waiting context.Context, c *dispatch.Command) (dispatch.Verdict, error)) {
+	t.Helper()
 	r.engine.run = run
 	r.work = feed.NewWork(r.consuming, feed.WorkConfig{
-		Lane: "default", Concurrency: 8, Engine: r.engine, Sender: r.sender, Log: zaptest.NewLogger(t), Metrics: r.metrics,
+		Lane: "default", Concurrency: 8, Engine: r.engine, Gate: r.gate, Now: time.Now, Sender: r.sender, Log: zaptest.NewLogger(t), Metrics: r.metrics,
 	})
 	if err := r.work.Start(t.Context()); err != nil {
 		t.Fatal(err)
@@ -131,7 +160,6 @@ func newRig(t *testing.T, run func(ctx, waiting context.Context, c *dispatch.Com
 		defer cancel()
 		_ = r.work.Stop(ctx) // a test that cares stops it by itself
 	})
-	return r
 }
 
 // count sums a metric over all its labels.

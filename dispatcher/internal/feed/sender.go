@@ -48,10 +48,19 @@ const (
 // broker.ErrInvalid, for a message that can never be sent. A message whose confirm was
 // lost is sent again: whoever gets both copies knows them by the command id.
 func (s *Sender) send(ctx context.Context, m message.Message) error {
+	return s.until(ctx, m, false)
+}
+
+// offer is send that gives up, with broker.ErrRefused, when the queue is full.
+func (s *Sender) offer(ctx context.Context, m message.Message) error {
+	return s.until(ctx, m, true)
+}
+
+func (s *Sender) until(ctx context.Context, m message.Message, once bool) error {
 	pause := firstPause
 	for {
 		err := s.publisher.Publish(ctx, m)
-		if err == nil || errors.Is(err, broker.ErrInvalid) {
+		if err == nil || errors.Is(err, broker.ErrInvalid) || once && errors.Is(err, broker.ErrRefused) {
 			return err
 		}
 		if ctx.Err() != nil {

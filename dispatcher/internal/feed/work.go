@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
@@ -36,7 +37,11 @@ type WorkConfig struct {
 	// and a crash leaves few in doubt.
 	Concurrency int
 	Engine      Engine
-	Sender      *Sender
+	// Gate is the lane's, as operators have set it.
+	Gate Gate
+	// Now tells database time.
+	Now    func() time.Time
+	Sender *Sender
 	// Tracer of commands; nil is off.
 	Tracer  *tracing.Tracer
 	Log     *zap.Logger
@@ -49,7 +54,7 @@ type Work struct {
 	cfg      WorkConfig
 	crew     *crew
 	consumer *broker.Consumer
-	overflow *overflow
+	valve    *valve
 	inFlight prometheus.Gauge
 	// cancelled is set once the broker has heard that no more commands are wanted here:
 	// what is handed back before would come straight back, and each time is counted.
@@ -78,17 +83,17 @@ func NewWork(link *broker.Link, cfg WorkConfig) *Work {
 		Queue: topology.WorkQueue(cfg.Lane), Prefetch: cfg.Concurrency, Handle: w.handle,
 	}
 	w.consumer = broker.NewConsumer(link, consume)
-	w.overflow = newOverflow(link, consume, cfg.Engine)
+	w.valve = newValve(w.consumer, broker.NewConsumer(link, consume), &cfg)
 	cfg.Metrics.slots.WithLabelValues(cfg.Lane).Set(float64(cfg.Concurrency))
 	return w
 }
 
 // Start makes ready for commands. It is called before the link is started, which brings them.
 func (w *Work) Start(ctx context.Context) error {
-	if err := w.overflow.consumer.Pause(ctx); err != nil {
+	if err := pause(ctx, w.consumer, w.valve.overflow); err != nil {
 		return err
 	}
-	w.crew.run(func() { w.overflow.watch(w.crew.waiting) })
+	w.crew.run(func() { w.valve.watch(w.crew.waiting) })
 	return nil
 }
 
@@ -96,12 +101,12 @@ func (w *Work) Start(ctx context.Context) error {
 // finish until ctx ends, and gives up what then still runs: the ledger knows of it, and
 // the broker delivers it again once the link is stopped.
 func (w *Work) Stop(ctx context.Context) error {
-	paused := pause(ctx, w.consumer, w.overflow.consumer)
+	paused := pause(ctx, w.consumer, w.valve.overflow)
 	w.cancelled.Store(paused == nil)
 	if err := w.crew.end(ctx); err != nil {
 		return fmt.Errorf("lane %s: commands were given up: %w", w.cfg.Lane, errors.Join(err, paused))
 	}
-	return errors.Join(paused, w.consumer.Drain(ctx), w.overflow.consumer.Drain(ctx))
+	return errors.Join(paused, w.consumer.Drain(ctx), w.valve.overflow.Drain(ctx))
 }
 
 // handle is called in order, on the consumer's goroutine. ctx ends when d is lost.

@@ -30,6 +30,9 @@ func (d *dead) keep(failure *outcome.Failure) deadletter.Letter {
 		State: deadletter.Open, Payload: d.message.Body,
 		Properties: properties(d.message), Headers: table(d.message.Headers), Deaths: d.deaths(),
 	}
+	if failure.Reason == outcome.Discarded {
+		l.State = deadletter.Discarded // by whoever drained its lane
+	}
 	if d.answerable() {
 		l.Outcome = d.body(failure)
 	}
@@ -52,7 +55,7 @@ func (d *dead) entry(action, reason, detail string) audit.Entry {
 	return audit.Entry{
 		Tenant: d.tenant(), Stage: audit.StageRecord, Action: action, Reason: reason,
 		Client: c.Client, ID: []byte(c.Request.ID.Key), CommandID: c.ID,
-		Device: c.Device, Method: c.Request.Method, Lane: c.Lane, Detail: detail,
+		Device: c.Device, DeviceType: c.DeviceType, Method: c.Request.Method, Lane: c.Lane, Detail: detail,
 	}
 }
 

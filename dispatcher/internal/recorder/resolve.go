@@ -29,6 +29,8 @@ type resolution struct {
 func (d *dead) resolve(row *ledger.Row, now time.Time) resolution {
 	cause := d.letter.Cause()
 	switch {
+	case d.letter.Bodyless && (row == nil || row.CommandID != d.command.ID || !row.Open()):
+		return resolution{} // only an open row of its own is to be settled
 	case row == nil:
 		return d.unstarted(cause)
 	case row.CommandID != d.command.ID:
@@ -90,7 +92,10 @@ func (d *dead) ended(reason outcome.Reason, executed outcome.Executed, detail st
 		failure.CommandID = d.command.ID.String()
 	}
 	r := resolution{failure: failure}
-	if !d.parked {
+	switch {
+	case d.letter.Bodyless:
+		r.Audit = []audit.Entry{d.entry("settled", string(reason), "by an operator, long after its timeout")}
+	case !d.parked:
 		letter := d.keep(failure)
 		r.Letter = &letter
 		r.Audit = []audit.Entry{d.entry("dead_letter", string(reason), detail)}

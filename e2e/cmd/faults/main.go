@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -35,7 +37,7 @@ func run() error {
 	rate := flag.Float64("rate", 4, "posts a second of each of the ten clients")
 	nodes := flag.Int("nodes", 1, "nodes of the broker: 1, or 3 for a cluster")
 	folder := flag.String("folder", "", "where history.jsonl is left; a new temporary `folder` when empty")
-	page := flag.String("page", "", "instead of a run: write this `file` about the histories that follow")
+	page := flag.String("page", "", "instead of a run: write this `file` about the runs whose report.json or history.jsonl follow")
 	flag.Parse()
 	only, err := schedule.ParseChoices(*fault)
 	if err != nil {
@@ -68,25 +70,43 @@ func run() error {
 	if err != nil {
 		return err
 	}
+	told, err := json.MarshalIndent(report, "", "  ")
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(absolute, "report.json")
+	if err := os.WriteFile(path, append(told, '\n'), 0o644); err != nil { //nolint:gosec // it is for the page of the docs
+		return err
+	}
+	fmt.Println("  report: ", path)
 	if n := len(report.Violations); n > 0 {
 		return fmt.Errorf("%d violations; replay with SEED=%d", n, *seed)
 	}
 	return nil
 }
 
-// write makes the page about runs that were.
-func write(page string, histories []string) error {
+// write makes the page about runs that were, each by its report.json or its history.jsonl.
+func write(page string, runs []string) error {
 	var reports []summary.Report
-	for _, path := range histories {
-		file, err := os.Open(path)
+	for _, path := range runs {
+		report, err := read(path)
 		if err != nil {
-			return err
-		}
-		events, err := history.Read(file)
-		if err := errors.Join(err, file.Close()); err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
-		reports = append(reports, summary.Of(events))
+		reports = append(reports, report)
 	}
 	return os.WriteFile(page, []byte(suite.Page(reports)), 0o644) //nolint:gosec // a page of the docs is for all to read
+}
+
+func read(path string) (report summary.Report, err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return report, err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	if strings.HasSuffix(path, ".json") {
+		return report, json.NewDecoder(file).Decode(&report)
+	}
+	events, err := history.Read(file)
+	return summary.Of(events), err
 }

@@ -31,8 +31,8 @@ const (
 	Server
 	// Node is one of a cluster.
 	Node
-	// Anchor is a node that others need to find each other: it is only paused.
-	Anchor
+	// Cluster is all nodes together.
+	Cluster
 )
 
 // Target is something that can be broken.

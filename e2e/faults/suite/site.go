@@ -193,16 +193,7 @@ func (s *site) targets() []schedule.Target {
 			}
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(s.nodes)) {
-		class := schedule.Node
-		switch {
-		case len(s.Peers) == 0:
-			class = schedule.Server
-		case name == broker:
-			class = schedule.Anchor // its epmd serves the others
-		}
-		all = append(all, schedule.Target{Name: name, Class: class})
-	}
+	all = append(all, s.brokers()...)
 	if s.disk != nil {
 		all = append(all, schedule.Target{Name: inDatabase + "'s disk", Of: database, Class: schedule.Disk})
 	}
@@ -212,7 +203,7 @@ func (s *site) targets() []schedule.Target {
 	}
 	return append(all, schedule.Target{Name: devices, Class: schedule.Outside},
 		schedule.Target{Name: inDatabase, Of: database, Class: schedule.Database},
-		schedule.Target{Name: inBroker, Of: broker, Class: schedule.Broker},
+		schedule.Target{Name: inBroker, Of: s.wholeBroker(), Class: schedule.Broker},
 		schedule.Target{Name: database, Class: schedule.Server})
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/cupline/cupline/pusher/internal/socket"
 	"github.com/cupline/cupline/pusher/internal/wheel"
 	"github.com/cupline/cupline/schema/topology"
+	"github.com/cupline/cupline/store/audit"
 	"github.com/cupline/cupline/store/identity"
 	"github.com/cupline/cupline/store/ledger"
 	stored "github.com/cupline/cupline/store/mailbox"
@@ -41,6 +42,7 @@ type App struct {
 	pool, ledgerPool *postgres.Pool
 	clock            *postgres.Clock
 	keys             *identity.Verifier
+	logins           *audit.Logins
 	ledger           *ledger.Writer
 	outcomes         *stored.Store
 
@@ -111,9 +113,13 @@ func (a *App) links(context.Context) error {
 	if err != nil {
 		return err
 	}
+	trust, err := a.cfg.Broker.Client(a.log)
+	if err != nil {
+		return err
+	}
 	link := func(name string) *broker.Link {
 		l := broker.NewLink(broker.Config{
-			URL: a.cfg.AMQPURL.Reveal(), Name: name + "-" + a.cfg.Slot, Log: a.log, Metrics: metrics,
+			URL: a.cfg.AMQPURL.Reveal(), Name: name + "-" + a.cfg.Slot, TLS: trust.Config, Log: a.log, Metrics: metrics,
 		})
 		a.internal.Check("broker ("+name+")", func(context.Context) error { return l.Ready() })
 		return l

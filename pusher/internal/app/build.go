@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/cupline/cupline/chassis/certs"
 	"github.com/cupline/cupline/chassis/postgres"
 	"github.com/cupline/cupline/pusher/internal/feed"
 	"github.com/cupline/cupline/pusher/internal/hub"
@@ -13,6 +14,7 @@ import (
 	"github.com/cupline/cupline/pusher/internal/session"
 	"github.com/cupline/cupline/pusher/internal/socket"
 	"github.com/cupline/cupline/schema/topology"
+	"github.com/cupline/cupline/store/audit"
 	"github.com/cupline/cupline/store/changes"
 	"github.com/cupline/cupline/store/deadletter"
 	"github.com/cupline/cupline/store/identity"
@@ -89,6 +91,8 @@ func (a *App) database(ctx context.Context) error {
 		verifier.Tokens = tokens
 	}
 	a.keys = identity.NewVerifier(identity.New(a.pool), verifier)
+	a.logins = audit.NewLogins(audit.New(a.pool), audit.StagePush, a.log)
+	a.group.Add("failed log-ins", a.logins.Start, a.logins.Stop)
 	listener := postgres.NewListener(a.pool, changes.Listener(a.log, a.keys))
 	a.ledger, err = ledger.NewWriter(a.ledgerPool, ledger.Config{}, ledger.NewMetrics(a.registry))
 	if err != nil {
@@ -121,7 +125,7 @@ func (a *App) delivery(context.Context) error {
 		Notes: a.inMailbox, Unnoted: a.cfg.Window, Patience: notedPatience, Log: a.log,
 	})
 	a.hub = hub.New(hub.Config{
-		MaxSessions: a.cfg.ClientConnections, Keep: a.cfg.Reconnect, Reread: reread, RereadAfter: rereadAfter,
+		MaxSessions: a.cfg.ClientConnections, MaxTenant: a.cfg.TenantConnections, Keep: a.cfg.Reconnect, Reread: reread, RereadAfter: rereadAfter,
 		Patience: a.cfg.Patience, DrainLimit: a.cfg.Drain, DrainGrace: drainGrace,
 		Table:   feed.Table{Link: a.slotLink, Slot: a.cfg.Slot},
 		Notices: feed.Notices{Publisher: a.publisher, Log: a.log},
@@ -133,8 +137,12 @@ func (a *App) delivery(context.Context) error {
 		Queue: topology.PushQueue(a.cfg.Slot), Prefetch: a.cfg.Prefetch, CrowdedAfter: a.cfg.Crowded, Hub: a.hub,
 		Wheel: a.wheel, Ledger: a.inLedger, Mailbox: a.inMailbox, Observer: a.metrics, Tracer: a.tracer, Log: a.log,
 	})
+	tls, err := certs.Server(a.cfg.TLS, a.log, a.certificates.Loaded, "http/1.1")
+	if err != nil {
+		return err
+	}
 	a.sockets = socket.New(socket.Config{
-		Addr: a.cfg.Listen, Origins: a.cfg.Origin, MaxConnections: a.cfg.Connections,
+		Addr: a.cfg.Listen, TLS: tls, Origins: a.cfg.Origin, MaxConnections: a.cfg.Connections,
 		HeaderLimit: a.cfg.Hello, WriteLimit: writeLimit, CloseLimit: closeLimit,
 		QueueBytes: max(queueBytes, 2*a.cfg.WindowBytes), Session: a.sessions(), Log: a.log, Failed: a.group.Fail,
 	})
@@ -154,7 +162,7 @@ func (a *App) sessions() *session.Config {
 			Ping: a.cfg.Ping, Pong: a.cfg.Pong, Unacked: a.cfg.Unacked, AckTimeout: a.cfg.AckTimeout,
 			Dwell: a.cfg.LagDwell, Reconnect: a.cfg.Reconnect,
 		},
-		Verifier: verifier{a.keys}, Hub: a.hub, Mailbox: counts{a.outcomes}, Receipts: a.inMailbox,
+		Verifier: verifier{a.keys, a.logins}, Hub: a.hub, Mailbox: counts{a.outcomes}, Receipts: a.inMailbox,
 		Observer: a.metrics, Wheel: a.wheel, Now: time.Now, Database: a.clock.Now, Log: a.log,
 	}
 }

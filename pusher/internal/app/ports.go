@@ -19,14 +19,25 @@ import (
 // scope that a key needs to receive outcomes; the same as for reading the mailbox over HTTP.
 const scope = "replies:read"
 
-// verifier is session.Verifier on the keys' cache.
-type verifier struct{ keys *identity.Verifier }
+// verifier is session.Verifier on the keys' cache, and notes who was not let in.
+type verifier struct {
+	keys   *identity.Verifier
+	logins *audit.Logins
+}
 
 func (v verifier) Verify(ctx context.Context, token string) (session.Principal, error) {
 	p, err := v.keys.Verify(ctx, token)
 	switch {
 	case err != nil:
-		return session.Principal{}, refused(err)
+		err = refused(err)
+		if errors.Is(err, session.ErrBadToken) || errors.Is(err, session.ErrRevoked) {
+			claimed := ""
+			if id, is := identity.KeyID(token); is {
+				claimed = "key " + id
+			}
+			v.logins.Failed(claimed, "", err.Error())
+		}
+		return session.Principal{}, err
 	case !slices.Contains(p.Scopes, scope):
 		return session.Principal{}, session.ErrForbidden
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cupline/cupline/chassis/certs"
 	"github.com/cupline/cupline/chassis/settings"
 	"github.com/cupline/cupline/chassis/telemetry"
 	"github.com/cupline/cupline/chassis/tracing"
@@ -26,6 +27,7 @@ type Settings struct {
 	Origin []string `env:"CUPLINE_ORIGINS" doc:"origins whose pages may connect (https://app.example.com), comma separated, besides the host they connect to; * allows all"`
 
 	Connections       int `env:"CUPLINE_MAX_CONNECTIONS" default:"50000" doc:"sockets at once; past it 4104; 1 to 1000000"`
+	TenantConnections int `env:"CUPLINE_MAX_TENANT_CONNECTIONS" default:"0" doc:"sockets of one tenant at once, in this process, so that none takes the room of all; past it 4104; 0 is as many as CUPLINE_MAX_CONNECTIONS"`
 	ClientConnections int `env:"CUPLINE_MAX_CLIENT_CONNECTIONS" default:"16" doc:"sockets of one client at once; past it 4104; 1 to 1000"`
 
 	Window      int           `env:"CUPLINE_WINDOW" default:"64" doc:"outcomes sent and not acked on one socket; a client may ask for fewer; 1 to 1024"`
@@ -56,6 +58,9 @@ type Settings struct {
 	Profiles     bool          `env:"CUPLINE_PROFILES" default:"false" doc:"Go's profiles at /debug/pprof/ of the internal port, for who may reach it"`
 	Drain        time.Duration `env:"CUPLINE_DRAIN" default:"20s" doc:"over which clients are sent elsewhere at SIGTERM, at most; 0s to 30m"`
 
+	TLS    certs.ServerFiles
+	Broker certs.BrokerFiles
+
 	Figures time.Duration `env:"CUPLINE_FIGURES_EVERY" default:"15s" doc:"pause between two looks at figures that only the broker or the database can tell; 1s to 10m"`
 
 	Tokens identity.TokenSettings
@@ -81,6 +86,7 @@ func (s *Settings) Check() error {
 		}
 	}
 	count("CUPLINE_MAX_CONNECTIONS", int64(s.Connections), 1, 1_000_000)
+	count("CUPLINE_MAX_TENANT_CONNECTIONS", int64(s.TenantConnections), 0, 1_000_000)
 	count("CUPLINE_MAX_CLIENT_CONNECTIONS", int64(s.ClientConnections), 1, 1000)
 	count("CUPLINE_WINDOW", int64(s.Window), 1, 1024)
 	count("CUPLINE_WINDOW_BYTES", int64(s.WindowBytes), 1<<10, 16<<20)

@@ -61,6 +61,8 @@ type Observer interface {
 type Config struct {
 	// MaxSessions of one client.
 	MaxSessions int
+	// MaxTenant is the most sessions of one tenant; 0 is no limit.
+	MaxTenant int
 	// Keep is how long a client stays bound after its last socket was lost.
 	Keep time.Duration
 	// Reread is how long after a binding the mailbox is read again: on clusters a binding
@@ -85,6 +87,7 @@ type Config struct {
 
 // Hub is safe for concurrent use.
 type Hub struct {
+	tenants  tenants
 	cfg      Config
 	binder   *binder
 	patience patience
@@ -105,6 +108,7 @@ const staleEpoch = 1
 // New makes a hub with nobody connected.
 func New(cfg Config) *Hub {
 	h := &Hub{cfg: cfg, places: map[Key]*Place{}, emptied: make(chan struct{})}
+	h.tenants.most = cfg.MaxTenant
 	h.epoch.Store(staleEpoch + 1)
 	h.binder = newBinder(h)
 	h.patience.hub = h
@@ -149,6 +153,9 @@ func (h *Hub) Join(ctx context.Context, s *session.Session, old string) error {
 // enter adds a session to its client's place. If the old session is here as well it is
 // returned; if it is elsewhere, that pusher is asked to let go of it.
 func (h *Hub) enter(key Key, s *session.Session, old string) (p *Place, here *session.Session, err error) {
+	if h.tenants.full(key.Tenant) && h.find(key) == nil {
+		return nil, nil, session.ErrTooMany // and no place is made for it
+	}
 	for {
 		p = h.place(key)
 		p.mu.Lock()
@@ -159,6 +166,9 @@ func (h *Hub) enter(key Key, s *session.Session, old string) (p *Place, here *se
 	}
 	defer p.mu.Unlock()
 	if here = p.session(old); here == nil && len(p.sessions) >= h.cfg.MaxSessions {
+		return nil, nil, session.ErrTooMany
+	}
+	if !h.tenants.enter(key.Tenant, here != nil) {
 		return nil, nil, session.ErrTooMany
 	}
 	p.sessions = append(p.sessions, s)
@@ -196,6 +206,7 @@ func (h *Hub) Leave(s *session.Session, keep bool) {
 		return
 	}
 	h.count(-1)
+	h.tenants.leave(who.Tenant)
 	if more {
 		// What it had read from the mailbox is for the others now.
 		h.read(p)

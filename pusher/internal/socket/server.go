@@ -9,6 +9,7 @@ package socket
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -40,6 +41,9 @@ const (
 type Config struct {
 	// Addr is host:port; port 0 picks a free one.
 	Addr string
+	// TLS of the port, without HTTP/2, which knows no upgrade; plain when nil. A connection with TLS costs a goroutine with
+	// a larger stack while it is idle: what waits in the library cannot be seen from outside.
+	TLS *tls.Config
 	// Origins are what browsers' pages may come from, "https://app.example.com", besides
 	// the host that they connect to; "*" allows all. Clients that send no origin are not browsers.
 	Origins []string
@@ -107,9 +111,13 @@ func (s *Server) Start(ctx context.Context) error {
 	s.mu.Lock()
 	s.addr = listener.Addr().String()
 	s.mu.Unlock()
+	accepting := net.Listener(lines{listener})
+	if s.cfg.TLS != nil {
+		accepting = tls.NewListener(listener, s.cfg.TLS)
+	}
 	go func() {
 		defer close(s.served)
-		err := s.http.Serve(lines{listener})
+		err := s.http.Serve(accepting)
 		if !errors.Is(err, http.ErrServerClosed) && s.cfg.Failed != nil {
 			s.cfg.Failed(fmt.Errorf("listener for clients: %w", err))
 		}

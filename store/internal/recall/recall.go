@@ -113,6 +113,14 @@ func (m *Memory[K, V]) Get(ctx context.Context, key K) (V, error) {
 	}
 }
 
+// Has reports whether there is a value for key in memory, fresh or not.
+func (m *Memory[K, V]) Has(key K) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	at := m.entries[key]
+	return at != nil && at.Value.(*entry[K, V]).until.IsZero()
+}
+
 // look finds an entry and moves it to the front.
 func (m *Memory[K, V]) look(key K) (found *entry[K, V], fresh bool) {
 	at := m.entries[key]

@@ -45,9 +45,9 @@ function policies(type) {
   if (methods.length === 0) return panel('Policies', h('p', { class: 'dim' }, 'None is named: every method counts as not idempotent, has 10 s to answer and 60 s to wait.'))
   const cell = (label, text) => h('td', { data: { label } }, text)
   return panel('Policies', h('div', { class: 'table-wrap' }, h('table', { 'aria-label': 'Method policies' },
-    h('thead', null, h('tr', null, ['Method', 'May run again', 'Answer within', 'Wait at most', 'Params'].map((name) => h('th', { scope: 'col' }, name)))),
+    h('thead', null, h('tr', null, ['Method', 'Repeatable', 'Timeout', 'Waits', 'Params'].map((name) => h('th', { scope: 'col' }, name)))),
     h('tbody', null, methods.map(([name, { idempotent, timeout = '10s', ttl = '60s', params }]) => h('tr', null, cell('Method', value(name, { class: 'cut' })),
-      cell('May run again', idempotent ? tag('yes', 'ok') : tag('no')), cell('Answer within', timeout), cell('Wait at most', ttl),
+      cell('Repeatable', idempotent ? tag('yes', 'ok') : tag('no')), cell('Timeout', timeout), cell('Waits', ttl),
       cell('Params', params === undefined ? h('span', { class: 'dim' }, 'any') : h('details', null, h('summary', null, 'Schema'), bytes(params, { short: true, name: `schema of ${name}` })))))))))
 }
 

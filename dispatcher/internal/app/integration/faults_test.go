@@ -105,7 +105,7 @@ func TestWorkerKilledWhileItRunsACommand(t *testing.T) {
 			})
 			first := p.start(t, "CUPLINE_ROLES=work")
 			c := p.post(t, dispatchtest.SetRelay, "http", "plug", func(c *envelope.Command) {
-				c.Idempotent, c.Timeout = idempotent, time.Second
+				c.Idempotent, c.Timeout = idempotent, 5*time.Second
 			})
 			brokertest.Eventually(t, "it runs", func() bool { return len(running) == 1 })
 			second := p.start(t)

@@ -37,8 +37,13 @@ type Driver struct {
 }
 
 // New makes a driver that calls addresses in these networks only.
-func New(allowed Networks) *Driver {
-	dialer := &net.Dialer{Timeout: dialTimeout, Control: allowed.control}
+func New(allowed Networks) *Driver { return resolving(allowed, nil) }
+
+// resolving is New with a resolver of its own; nil is the machine's.
+func resolving(allowed Networks, resolver *net.Resolver) *Driver {
+	// Control is asked for each address after the name was resolved, right before connecting to that very address: a name
+	// that means something else a moment later gains nothing.
+	dialer := &net.Dialer{Timeout: dialTimeout, Control: allowed.control, Resolver: resolver}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true) // HTTP/2 has its own ideas about repeating a request
 	transport := &http.Transport{
