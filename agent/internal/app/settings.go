@@ -24,8 +24,8 @@ type Settings struct {
 	CAFile   string
 	// CertFile and KeyFile are the device's own certificate for ssl://, in place of name and password; both empty for none.
 	CertFile, KeyFile string
-	Tenant   string
-	Device   string
+	Tenant            string
+	Device            string
 	// State is the folder that keeps the relay's executions.
 	State string
 	// Concurrency is how many commands run at a time. 1 to 10,000.
