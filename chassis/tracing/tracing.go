@@ -152,7 +152,7 @@ func (t *Tracer) Start(kind Kind, name string, parent Context) *Span {
 	if t == nil {
 		return nil
 	}
-	return t.start(name, read(parent), trace.WithSpanKind(kind))
+	return t.start(read(parent), name, trace.WithSpanKind(kind))
 }
 
 // StartLinked begins a new trace that links to the one that it comes from.
@@ -161,10 +161,10 @@ func (t *Tracer) StartLinked(kind Kind, name string, from Context) *Span {
 		return nil
 	}
 	link := trace.Link{SpanContext: trace.SpanContextFromContext(read(from))}
-	return t.start(name, context.Background(), trace.WithSpanKind(kind), trace.WithLinks(link))
+	return t.start(context.Background(), name, trace.WithSpanKind(kind), trace.WithLinks(link))
 }
 
-func (t *Tracer) start(name string, parent context.Context, options ...trace.SpanStartOption) *Span {
+func (t *Tracer) start(parent context.Context, name string, options ...trace.SpanStartOption) *Span {
 	ctx, span := t.tracer.Start(parent, name, options...)
 	carrier := propagation.MapCarrier{}
 	propagation.TraceContext{}.Inject(ctx, carrier)
