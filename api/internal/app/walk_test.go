@@ -16,6 +16,7 @@ import (
 	"github.com/cupline/cupline/schema/device"
 	"github.com/cupline/cupline/store/audit"
 	"github.com/cupline/cupline/store/deadletter"
+	"github.com/cupline/cupline/store/erasure"
 	"github.com/cupline/cupline/store/identity"
 )
 
@@ -108,7 +109,10 @@ func (w *world) belongings() map[string]string {
 		Tenant: "acme", Kind: deadletter.JobDiscard, Filter: deadletter.Filter{Client: "nobody"}, Rate: 1, Actor: secret, Reason: secret,
 	})
 	w.check(err)
+	erased, err := erasure.New(w.pool).Request(w.t.Context(), "acme", "nobody", secret, secret)
+	w.check(err)
 	return map[string]string{
+		"lane": "default", "drain_id": uuid.NewString(), "erasure_id": erased.ErasureID.String(),
 		"device": "acmes-lamp", "type": "acmes-type", "key": key.ID, "tenant": "acme", "letter_id": letter, "job_id": job.JobID.String(),
 		"command_id": kept.CommandID.String(), "credential": "acmes-credential", "group": kept.Group.String(),
 	}
@@ -147,7 +151,7 @@ func (w *world) strange(o operation, ids map[string]string, token string) {
 	missing := o
 	for name, id := range ids {
 		nothing := map[string]string{
-			"letter_id": uuid.NewString(), "group": uuid.NewString(), "job_id": uuid.NewString(), "command_id": uuid.NewString(), "key": "aaaaaaaaaaaaaaaa",
+			"letter_id": uuid.NewString(), "drain_id": uuid.NewString(), "erasure_id": uuid.NewString(), "group": uuid.NewString(), "job_id": uuid.NewString(), "command_id": uuid.NewString(), "key": "aaaaaaaaaaaaaaaa",
 		}[name]
 		if nothing == "" {
 			nothing = "there-is-none"

@@ -42,8 +42,8 @@ type liveBinding struct {
 // watched are the exchanges whose bindings are read. That of connected clients is not:
 // it has one for each, and they are the pushers' own.
 var watched = []string{
-	topology.CommandsExchange, topology.DeadExchange, topology.RepliesExchange, topology.MailboxExchange,
-	topology.DeviceExchange,
+	topology.CommandsExchange, topology.DeadExchange, topology.ParkedExchange, topology.RepliesExchange,
+	topology.MailboxExchange, topology.DeviceExchange,
 }
 
 // vhost is the API of RabbitMQ's management plugin, for one virtual host.
