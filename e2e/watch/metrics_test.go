@@ -34,7 +34,8 @@ func listed(t *testing.T) map[string]metric {
 	all := map[string]metric{}
 	for _, program := range []string{services.API, services.Dispatcher, services.Pusher} {
 		command := exec.CommandContext(bounded(t), filepath.Join(site.Programs(), program), "--metrics")
-		command.Env = []string{"AMQP_URL=amqp://nowhere.invalid/", "DATABASE_URL=postgres://nowhere.invalid/x", "CUPLINE_SLOT=slot-0"}
+		command.Env = []string{"AMQP_URL=amqp://nowhere.invalid/", "DATABASE_URL=postgres://nowhere.invalid/x", "CUPLINE_SLOT=slot-0",
+			"CUPLINE_JANITOR_DATABASE_URL=postgres://nowhere.invalid/x"}
 		printed, err := command.Output()
 		if err != nil {
 			t.Fatalf("%s --metrics: %v", program, err)

@@ -136,9 +136,20 @@ func (r *receiver) poll(ctx context.Context) {
 			r.note(o)
 			ids = append(ids, o.CommandID)
 		}
-		if len(ids) > 0 && r.api.AckMailbox(ctx, ids...) != nil {
-			wait(ctx, 300*time.Millisecond, nil) // they come again
+		if len(ids) > 0 {
+			r.ack(ctx, ids)
 		}
+	}
+}
+
+// ack tries for a while, as a client should: what is asked for again before it is acked comes again.
+func (r *receiver) ack(ctx context.Context, ids []string) {
+	const tries = 10
+	for range tries {
+		if r.api.AckMailbox(ctx, ids...) == nil {
+			return
+		}
+		wait(ctx, 300*time.Millisecond, nil)
 	}
 }
 
