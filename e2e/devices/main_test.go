@@ -7,7 +7,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -41,35 +40,15 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
-	defer cancel()
-	folder, err := os.MkdirTemp("", "cupline-devices-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	site, err = platform.Start(ctx, folder)
-	for _, program := range []string{services.API, services.Dispatcher} {
-		if err == nil {
-			_, err = site.Run(ctx, program, program, nil)
+	return platform.Around(m, 3*time.Minute, func(ctx context.Context, p *platform.Platform) error {
+		site = p
+		for _, program := range []string{services.API, services.Dispatcher} {
+			if _, err := site.Run(ctx, program, program, nil); err != nil {
+				return err
+			}
 		}
-	}
-	code := 1
-	if err == nil {
-		code = m.Run()
-	} else {
-		fmt.Fprintln(os.Stderr, "start the platform:", err)
-	}
-	if code != 0 {
-		site.Report(os.Stderr)
-	}
-	ending, done := context.WithTimeout(context.Background(), time.Minute)
-	defer done()
-	if err := errors.Join(site.Stop(ending), os.RemoveAll(folder)); err != nil {
-		fmt.Fprintln(os.Stderr, "stop the platform:", err)
-		code = max(code, 1)
-	}
-	return code
+		return nil
+	})
 }
 
 func bounded(t *testing.T) context.Context {

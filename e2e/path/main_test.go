@@ -27,37 +27,10 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
-	defer cancel()
-	folder, err := os.MkdirTemp("", "cupline-e2e-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	site, err = platform.Start(ctx, folder)
-	if err == nil {
-		err = startServices(ctx)
-	}
-	code := 1
-	if err == nil {
-		code = m.Run()
-	} else {
-		fmt.Fprintln(os.Stderr, "start the platform:", err)
-	}
-	if code != 0 {
-		site.Report(os.Stderr)
-	}
-	ending, done := context.WithTimeout(context.Background(), time.Minute)
-	defer done()
-	if err := site.Stop(ending); err != nil {
-		fmt.Fprintln(os.Stderr, "stop the platform:", err)
-		code = max(code, 1)
-	}
-	if err := os.RemoveAll(folder); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = max(code, 1)
-	}
-	return code
+	return platform.Around(m, 3*time.Minute, func(ctx context.Context, p *platform.Platform) error {
+		site = p
+		return startServices(ctx)
+	})
 }
 
 func startServices(ctx context.Context) error {

@@ -32,43 +32,19 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
-	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
-	defer cancel()
-	folder, err := os.MkdirTemp("", "cupline-watch-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
 	receiver = newTraces()
 	defer receiver.Close()
-	site, err = platform.Start(ctx, folder)
-	for _, s := range []struct{ name, program string }{
-		{"api", services.API}, {"dispatcher-0", services.Dispatcher}, {"pusher-0", services.Pusher},
-	} {
-		if err == nil {
-			err = start(ctx, s.name, s.program, receiver.URL)
+	return platform.Around(m, 4*time.Minute, func(ctx context.Context, p *platform.Platform) error {
+		site = p
+		for _, s := range []struct{ name, program string }{
+			{"api", services.API}, {"dispatcher-0", services.Dispatcher}, {"pusher-0", services.Pusher},
+		} {
+			if err := start(ctx, s.name, s.program, receiver.URL); err != nil {
+				return err
+			}
 		}
-	}
-	code := 1
-	if err == nil {
-		code = m.Run()
-	} else {
-		fmt.Fprintln(os.Stderr, "start the platform:", err)
-	}
-	if code != 0 {
-		site.Report(os.Stderr)
-	}
-	ending, done := context.WithTimeout(context.Background(), time.Minute)
-	defer done()
-	if err := site.Stop(ending); err != nil {
-		fmt.Fprintln(os.Stderr, "stop the platform:", err)
-		code = max(code, 1)
-	}
-	if err := os.RemoveAll(folder); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = max(code, 1)
-	}
-	return code
+		return nil
+	})
 }
 
 // start runs a service under its name; a pusher's slot is its name. Every trace that comes
