@@ -218,15 +218,6 @@ func (c *Client) Audit(ctx context.Context, f Filter, limit int) iter.Seq2[Audit
 	return walk[AuditEntry](ctx, c, "/v1/audit", "entries", f, limit)
 }
 
-// DeadLetterGroups lists up to 100 causes, the most frequent first.
-func (c *Client) DeadLetterGroups(ctx context.Context, f Filter) ([]LetterGroup, error) {
-	var answer struct {
-		Groups []LetterGroup `json:"groups"`
-	}
-	err := c.do(ctx, request{method: http.MethodGet, path: lettersPath + "/groups", query: f}, &answer)
-	return answer.Groups, err
-}
-
 // DeadLetter is one letter whole; tenant "" is the key's own.
 func (c *Client) DeadLetter(ctx context.Context, tenant, letterID string) (l WholeLetter, err error) {
 	err = c.do(ctx, request{method: http.MethodGet, path: lettersPath + "/" + url.PathEscape(letterID), query: of(tenant)}, &l)

@@ -182,9 +182,12 @@ func (s *Server) listLetters(c echo.Context, who auth.Principal) error {
 		told["next"] = page.Next.String()
 	}
 	if counted {
-		if told["counts"], err = s.cfg.Letters.Counts(c.Request().Context(), f); err != nil {
+		counts, from, err := s.cfg.Letters.Counts(c.Request().Context(), f, deadletter.Patience)
+		if err != nil {
 			return err
 		}
+		told["counts"] = counts
+		countedFrom(told, from)
 	}
 	return answer(c, http.StatusOK, told)
 }
@@ -231,7 +234,7 @@ func (s *Server) groupLetters(c echo.Context, who auth.Principal) error {
 	if err != nil {
 		return err
 	}
-	found, err := s.cfg.Letters.Groups(c.Request().Context(), f, limit)
+	found, from, err := s.cfg.Letters.Groups(c.Request().Context(), f, limit, deadletter.Patience)
 	if err != nil {
 		return err
 	}
@@ -239,5 +242,14 @@ func (s *Server) groupLetters(c echo.Context, who auth.Principal) error {
 	if err != nil {
 		return err
 	}
-	return answer(c, http.StatusOK, map[string]any{"groups": groups})
+	told := map[string]any{"groups": groups}
+	countedFrom(told, from)
+	return answer(c, http.StatusOK, told)
+}
+
+// countedFrom says that only letters from a time on were counted, unless all were.
+func countedFrom(told map[string]any, from time.Time) {
+	if !from.IsZero() {
+		told["counted_from"] = from
+	}
 }

@@ -9,6 +9,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"flag"
 	"fmt"
@@ -26,6 +27,7 @@ import (
 	private "github.com/cupline/cupline/local/postgres"
 	"github.com/cupline/cupline/local/services"
 	"github.com/cupline/cupline/migrations"
+	"github.com/cupline/cupline/store"
 )
 
 func main() {
@@ -71,7 +73,26 @@ func run(ctx context.Context, arguments []string, out, progress io.Writer) (err 
 		return err
 	}
 	defer pool.Close()
-	return reach.Measure(ctx, pool)
+	asking, err := asAPI(ctx, *url)
+	if err != nil {
+		return err
+	}
+	defer asking.Close()
+	return reach.Measure(ctx, pool, asking)
+}
+
+// asAPI logs in as api does: as a user of its own, behind row-level security.
+func asAPI(ctx context.Context, url string) (*postgres.Pool, error) {
+	own, err := neturl.Parse(url)
+	if err != nil {
+		return nil, errors.New("the database URL is not valid")
+	}
+	login := migrations.Login{Name: "desk_bench", Password: rand.Text(), Roles: []migrations.Role{migrations.API}}
+	if err := migrations.Admit(ctx, url, login); err != nil {
+		return nil, err
+	}
+	own.User = neturl.UserPassword(login.Name, login.Password)
+	return postgres.Open(ctx, postgres.Config{URL: own.String(), MaxConns: 8, ApplicationName: "cupline-bench", RowScope: store.TenantSetting})
 }
 
 // database starts a private one, which is gone afterwards.

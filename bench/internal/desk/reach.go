@@ -15,6 +15,7 @@ import (
 
 	"github.com/cupline/cupline/bench/internal/measure"
 	"github.com/cupline/cupline/chassis/postgres"
+	"github.com/cupline/cupline/store"
 	"github.com/cupline/cupline/store/deadletter"
 )
 
@@ -38,14 +39,16 @@ type answered struct {
 	p50, p95, worst time.Duration
 }
 
-// Measure fills the database and asks. It returns ErrSlow when a question was too slow; the figures are written all the same.
-func (m *Reach) Measure(ctx context.Context, pool *postgres.Pool) error {
+// Measure fills the database, as owner, and asks as api does: asking logs in as a member of cupline_api and gives its connections
+// a tenant. It returns ErrSlow when a question was too slow; the figures are written all the same.
+func (m *Reach) Measure(ctx context.Context, owner, asking *postgres.Pool) error {
 	say := func(format string, values ...any) { fmt.Fprintf(m.Progress, format+"\n", values...) }
-	if err := Fill(ctx, pool, m.Letters, say); err != nil {
+	if err := Fill(ctx, owner, m.Letters, say); err != nil {
 		return err
 	}
-	a := &asker{store: deadletter.New(pool)}
-	if err := a.meet(ctx, pool); err != nil {
+	ctx = store.ForTenant(ctx, Tenant)
+	a := &asker{store: deadletter.New(asking)}
+	if err := a.meet(ctx, asking); err != nil {
 		return err
 	}
 	r := rand.New(rand.NewPCG(7, 7))
