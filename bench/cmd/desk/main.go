@@ -46,7 +46,7 @@ func run(ctx context.Context, arguments []string, out, progress io.Writer) (err 
 	flags.SetOutput(progress)
 	flags.IntVar(&reach.Letters, "letters", 1_000_000, "dead letters of the tenant that is asked for")
 	flags.IntVar(&reach.Asks, "asks", 40, "how often each question is asked")
-	flags.DurationVar(&reach.Limit, "limit", 100*time.Millisecond, "that the 95th percentile of each question is held to")
+	flags.DurationVar(&reach.Limit, "limit", 100*time.Millisecond, "that the 95th percentile of the database's own time for each question is held to")
 	settle := flags.Bool("settle", false, "measure what reach costs the recorder, instead")
 	rounds := flags.Int("rounds", 5, "of each, with --settle")
 	url := flags.String("database", "", "the `URL` of a database to use and fill, and to keep; a private one when not given")
@@ -92,7 +92,7 @@ func asAPI(ctx context.Context, url string) (*postgres.Pool, error) {
 		return nil, err
 	}
 	own.User = neturl.UserPassword(login.Name, login.Password)
-	return postgres.Open(ctx, postgres.Config{URL: own.String(), MaxConns: 8, ApplicationName: "cupline-bench", RowScope: store.TenantSetting})
+	return postgres.Open(ctx, postgres.Config{URL: own.String(), MaxConns: 1, ApplicationName: "cupline-bench", RowScope: store.TenantSetting})
 }
 
 // database starts a private one, which is gone afterwards.

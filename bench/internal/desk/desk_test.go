@@ -34,7 +34,7 @@ func TestReach(t *testing.T) {
 		return err
 	})
 	pool := database.Pool(t)
-	asking := postgrestest.Open(t, postgres.Config{URL: database.As(t, string(migrations.API)).URL(), RowScope: store.TenantSetting})
+	asking := postgrestest.Open(t, postgres.Config{URL: database.As(t, string(migrations.API)).URL(), RowScope: store.TenantSetting, MaxConns: 1})
 	var out strings.Builder
 	m := desk.Reach{Letters: 2000, Asks: 1, Limit: time.Hour, Out: &out, Progress: t.Output()}
 	if err := m.Measure(t.Context(), pool, asking); err != nil {
