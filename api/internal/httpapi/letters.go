@@ -44,6 +44,9 @@ type letter struct {
 	ChangedAt     *time.Time      `json:"changed_at,omitempty"`
 	ChangedBy     string          `json:"changed_by,omitempty"`
 	ChangedWhy    string          `json:"changed_why,omitempty"`
+	// Payload, where it was asked for: JSON, or hexadecimal digits, as PayloadEncoding says.
+	Payload         any    `json:"payload,omitempty"`
+	PayloadEncoding string `json:"payload_encoding,omitempty"`
 	mark
 }
 
@@ -142,7 +145,7 @@ func checkFilter(f *deadletter.Filter) error {
 func storable(text string) bool { return utf8.ValidString(text) && !strings.Contains(text, "\x00") }
 
 func (s *Server) listLetters(c echo.Context, who auth.Principal) error {
-	f, err := s.letterFilter(c, who, "sort", "after", "limit", "counts")
+	f, err := s.letterFilter(c, who, "sort", "after", "limit", "counts", "payloads")
 	if err != nil {
 		return err
 	}
@@ -161,7 +164,15 @@ func (s *Server) listLetters(c echo.Context, who auth.Principal) error {
 		}
 		after = &cursor
 	}
-	limit, err := limitParam(c, defaultPage, maxPage)
+	whole, err := boolParam(c, "payloads")
+	if err != nil {
+		return err
+	}
+	most := maxPage
+	if whole {
+		most = maxPayloads
+	}
+	limit, err := limitParam(c, defaultPage, most)
 	if err != nil {
 		return err
 	}
@@ -177,6 +188,11 @@ func (s *Server) listLetters(c echo.Context, who auth.Principal) error {
 	if err := s.marked(c.Request().Context(), f.Tenant, letters); err != nil {
 		return err
 	}
+	if whole {
+		if err := s.filled(c.Request().Context(), f.Tenant, page.Letters, letters); err != nil {
+			return err
+		}
+	}
 	told := map[string]any{"letters": letters}
 	if page.Next != nil {
 		told["next"] = page.Next.String()
@@ -190,6 +206,26 @@ func (s *Server) listLetters(c echo.Context, who auth.Principal) error {
 		countedFrom(told, from)
 	}
 	return answer(c, http.StatusOK, told)
+}
+
+// maxPayloads is the most letters of a page with payloads, of 64 KiB each at most.
+const maxPayloads = 100
+
+// filled puts the payloads into letters of a list.
+func (s *Server) filled(ctx context.Context, tenant string, found []deadletter.Letter, letters []letter) error {
+	payloads, err := s.cfg.Letters.Payloads(ctx, tenant, found)
+	for i := range letters {
+		letters[i].Payload, letters[i].PayloadEncoding = legible(payloads[found[i].LetterID])
+	}
+	return err
+}
+
+// legible is a payload as JSON where it is that, else as hexadecimal digits.
+func legible(payload []byte) (shown any, encoding string) {
+	if utf8.Valid(payload) && json.Valid(payload) {
+		return json.RawMessage(payload), "json"
+	}
+	return hex.EncodeToString(payload), "hex"
 }
 
 // group is letters of one cause.

@@ -28,8 +28,8 @@ type figures struct {
 	pool    *postgres.Pool
 	letters *deadletter.Store
 	ledger  *ledger.Reader
-	overdue prometheus.Gauge
 
+	overdue  *prometheus.GaugeVec
 	open     *prometheus.GaugeVec
 	oldest   *prometheus.GaugeVec
 	rows     *prometheus.GaugeVec
@@ -43,8 +43,8 @@ func newFigures(pool *postgres.Pool, registerer prometheus.Registerer) (*figures
 	}
 	f := &figures{
 		pool: pool, letters: deadletter.New(pool), ledger: ledger.NewReader(pool),
-		overdue: prometheus.NewGauge(prometheus.GaugeOpts{Name: "cupline_commands_overdue",
-			Help: "Commands that are open for an hour after their worker counted as lost: nobody will decide them but an operator. The janitor finds them."}),
+		overdue: gauge("cupline_commands_overdue",
+			"Commands that are open for an hour after their worker counted as lost: nobody will decide them but an operator. The janitor finds them."),
 		open:   gauge("cupline_dead_letters", "Dead letters that are open or being redriven, by age: 1h, 1d or older.", "state", "reason", "age"),
 		oldest: gauge("cupline_dead_letters_oldest_seconds", "Age of the oldest of them.", "state", "reason"),
 		rows:   gauge("cupline_table_rows", "Rows of a table, about.", "table"),
@@ -73,7 +73,7 @@ func (f *figures) ask(ctx context.Context) error {
 		return err
 	}
 	f.lost()
-	f.overdue.Set(float64(overdue))
+	f.overdue.WithLabelValues().Set(float64(overdue))
 	oldest := map[[2]string]time.Duration{}
 	for _, c := range counts {
 		reason := c.Reason
@@ -95,7 +95,7 @@ func (f *figures) ask(ctx context.Context) error {
 
 // lost forgets what the gauges said.
 func (f *figures) lost() {
-	for _, g := range []*prometheus.GaugeVec{f.open, f.oldest, f.rows, f.bytes, f.inserted} {
+	for _, g := range []*prometheus.GaugeVec{f.overdue, f.open, f.oldest, f.rows, f.bytes, f.inserted} {
 		g.Reset()
 	}
 }
