@@ -20,7 +20,7 @@ reset: ## forget what make up keeps in .run/
 
 test: ## every test, race detector on, with a private broker and database
 	@go build -o $(TESTBED) ./local/cmd/testbed
-	@$(TESTBED) --install gcc,curl,wsdump,node,npm,mosquitto_pub,prometheus -- go test -count 1 -race -timeout 14m work
+	@$(TESTBED) --install gcc,curl,wsdump,node,npm,mosquitto_pub,prometheus,ip -- go test -count 1 -race -timeout 14m work
 
 browser: ## the console, the JavaScript client and its example in headless Chromium
 	@go build -o $(TESTBED) ./local/cmd/testbed

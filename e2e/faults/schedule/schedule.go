@@ -29,8 +29,9 @@ const (
 	Broker
 	// Server is a broker of one node, or the database: it takes seconds to come back.
 	Server
-	// Node is one of a cluster.
+	// Node is one of a cluster, Network what is between them.
 	Node
+	Network
 	// Cluster is all nodes together.
 	Cluster
 )

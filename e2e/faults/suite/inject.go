@@ -89,7 +89,7 @@ type breaker func(ctx context.Context, f schedule.Fault) error
 func (s *site) breakers() map[schedule.Action]breaker {
 	all := map[schedule.Action]breaker{}
 	for _, some := range []map[schedule.Action]breaker{
-		s.processBreakers(), s.clusterBreakers(), s.pointBreakers(), s.clockBreakers(), s.linkBreakers(), s.databaseBreakers(), s.brokerBreakers(),
+		s.processBreakers(), s.clusterBreakers(), s.partitionBreakers(), s.pointBreakers(), s.clockBreakers(), s.linkBreakers(), s.databaseBreakers(), s.brokerBreakers(),
 	} {
 		maps.Copy(all, some)
 	}

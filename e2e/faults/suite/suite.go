@@ -74,7 +74,7 @@ func Run(ctx context.Context, cfg Config) (report summary.Report, err error) {
 	raising, cancel := context.WithTimeout(ctx, raiseLimit)
 	defer cancel()
 	say("seed %d: starting the installation", cfg.Seed)
-	s, err := raise(raising, filepath.Join(cfg.Folder, "site"), max(cfg.Nodes, 1))
+	s, err := raise(raising, filepath.Join(cfg.Folder, "site"), max(cfg.Nodes, 1), say)
 	defer func() {
 		if err != nil || len(report.Violations) > 0 {
 			s.Report(cfg.Progress)
