@@ -76,6 +76,28 @@ func TestOneKindOfFaultIsDrawnAlone(t *testing.T) {
 	}
 }
 
+func TestEveryKindOfFaultComesOnceByItself(t *testing.T) {
+	t.Parallel()
+	plan := schedule.Each(5, targets(), nil)
+	seen := map[schedule.Action]bool{}
+	for _, f := range plan {
+		if seen[f.Action] || f.For <= 0 || f.Target == "" || f.Of == "" {
+			t.Errorf("again, or without a target: %s", f)
+		}
+		seen[f.Action] = true
+	}
+	if len(seen) != len(schedule.Actions()) || !reflect.DeepEqual(plan, schedule.Each(5, targets(), nil)) {
+		t.Errorf("%d kinds of %d, or another plan the second time", len(seen), len(schedule.Actions()))
+	}
+	only, err := schedule.ParseChoices("kill@pusher")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plan := schedule.Each(5, targets(), only); len(plan) != 1 || plan[0].Target != "pusher-0" {
+		t.Errorf("of one kind: %v", plan)
+	}
+}
+
 func TestPartsOfOneThingAreNotBrokenTogether(t *testing.T) {
 	t.Parallel()
 	parts := []schedule.Target{{Name: "api-0"}, {Name: "api-0 in part", Class: schedule.Point, Of: "api-0"}}

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/cupline/cupline/e2e/faults/netns"
 	"github.com/cupline/cupline/e2e/faults/schedule"
 	"github.com/cupline/cupline/local/rabbitmq"
+	"github.com/cupline/cupline/verify/history"
 )
 
 const (
@@ -16,8 +19,10 @@ const (
 	betweenNodes = "network between the nodes"
 	// flap is how long a flapping network is whole, and how long it is not.
 	flap = 700 * time.Millisecond
-	// rejoinLimit bounds the return of nodes that were parted.
-	rejoinLimit = 5 * time.Minute
+	// rejoinPatience is how long a node that was parted may take to come back by itself, and rejoinLimit bounds
+	// all that follows.
+	rejoinPatience = 75 * time.Second
+	rejoinLimit    = 8 * time.Minute
 )
 
 // openNetwork gives each node of a cluster a host of its own, so that they can be parted. Where there is no such network
@@ -124,23 +129,40 @@ func (s *site) flapping(ctx context.Context, f schedule.Fault, ways []way) error
 	return errors.Join(append(errs, s.rejoined(whole))...)
 }
 
-// rejoined waits until each node serves, and knows every other to run: one that was parted from the majority
-// stops to serve, and comes back by itself.
+// rejoined waits until each node serves, and knows every other to run: one that was parted from the majority stops to
+// serve, and comes back by itself. RabbitMQ 3.10.8 does not always: then it is started again, as an operator
+// would, and that is written down.
 func (s *site) rejoined(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, rejoinLimit)
 	defer cancel()
-	for name, node := range s.nodes {
-		for {
-			err := s.united(ctx, node)
-			if err == nil {
-				break
-			}
-			if !pause(ctx, look) {
-				return fmt.Errorf("%s has not rejoined the cluster after %s: %w", name, rejoinLimit, err)
-			}
+	for _, name := range slices.Sorted(maps.Keys(s.nodes)) {
+		err := s.awaitUnited(ctx, s.nodes[name])
+		if err == nil {
+			continue
+		}
+		s.say("%s has not come back by itself after %s and is started again: %v", name, rejoinPatience, err)
+		s.log.Add(history.Event{Kind: history.Helped, Name: name, Detail: "started again after a partition"})
+		node := s.nodes[name]
+		if err := errors.Join(node.Kill(), node.Start(ctx)); err != nil {
+			return err
+		}
+		if err := s.awaitUnited(ctx, node); err != nil {
+			return fmt.Errorf("%s is not back in the cluster, though it was started again: %w", name, err)
 		}
 	}
 	return nil
+}
+
+// awaitUnited waits for a node to be united with the others.
+func (s *site) awaitUnited(ctx context.Context, node *rabbitmq.Instance) error {
+	ctx, cancel := context.WithTimeout(ctx, rejoinPatience)
+	defer cancel()
+	for {
+		err := s.united(ctx, node)
+		if err == nil || !pause(ctx, look) {
+			return err
+		}
+	}
 }
 
 // united is nil once a node serves, and knows all nodes to run and no partition.

@@ -55,6 +55,7 @@ type site struct {
 	// network between them; nil on the loopback address.
 	network *netns.Network
 	say     func(format string, values ...any)
+	log     *history.Log
 }
 
 // wires that each process has.
@@ -76,8 +77,8 @@ func nodeName(i int) string {
 func tenantName(i int) string { return fmt.Sprintf("tenant%d", i) }
 
 // raise starts broker, database and all processes. Lower it also after an error.
-func raise(ctx context.Context, folder string, nodes int, say func(string, ...any)) (*site, error) {
-	s := &site{folder: folder, say: say, holds: holds{held: map[string]*sync.Mutex{}}, outside: map[string]bool{}, links: map[string]*link.Link{}, nodes: map[string]*rabbitmq.Instance{}}
+func raise(ctx context.Context, folder string, nodes int, log *history.Log, say func(string, ...any)) (*site, error) {
+	s := &site{folder: folder, log: log, say: say, holds: holds{held: map[string]*sync.Mutex{}}, outside: map[string]bool{}, links: map[string]*link.Link{}, nodes: map[string]*rabbitmq.Instance{}}
 	overlay, err := clock.Overlay(ctx, folder)
 	if err != nil {
 		return s, err
