@@ -5,7 +5,7 @@ BIN     := $(CURDIR)/.bin
 export GOFLAGS += -buildvcs=false
 
 .DEFAULT_GOAL := help
-.PHONY: help up reset test test-short test-install browser outcomes screenshots faults check fmt vet lint tidy modules bench bench-desk bench-console tools fuzz vulncheck licences reliability rolling
+.PHONY: help up reset test test-short test-install browser outcomes screenshots faults check fmt vet lint tidy modules bench bench-desk bench-console tools fuzz vulncheck licences reliability rolling runbook
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -90,6 +90,9 @@ licences: ## the modules that the programs are built from, with their licences
 
 reliability: ## docs/reliability.md anew, from what make faults left: RUNS='DIR/report.json ...'
 	go run ./e2e/cmd/faults -page docs/reliability.md $(RUNS)
+
+runbook: ## what the commands in docs/operations.md print, anew: each incident made to happen on a platform of its own
+	go run ./e2e/cmd/runbook
 
 rolling: ## 100 restarts (RESTARTS=) of every service under load, one after the other: nothing lost, nothing doubled
 	CUPLINE_TEST_RESTARTS=$(or $(RESTARTS),100) go test -count 1 -timeout 30m -v -run 'TestEveryServiceIsRestartedUnderLoad' ./e2e/path

@@ -164,15 +164,7 @@ func (s *Server) listLetters(c echo.Context, who auth.Principal) error {
 		}
 		after = &cursor
 	}
-	whole, err := boolParam(c, "payloads")
-	if err != nil {
-		return err
-	}
-	most := maxPage
-	if whole {
-		most = maxPayloads
-	}
-	limit, err := limitParam(c, defaultPage, most)
+	whole, limit, err := wholeParam(c)
 	if err != nil {
 		return err
 	}
@@ -210,6 +202,19 @@ func (s *Server) listLetters(c echo.Context, who auth.Principal) error {
 
 // maxPayloads is the most letters of a page with payloads, of 64 KiB each at most.
 const maxPayloads = 100
+
+// wholeParam reads whether letters are to have their payloads, and how many at most.
+func wholeParam(c echo.Context) (whole bool, limit int, err error) {
+	if whole, err = boolParam(c, "payloads"); err != nil {
+		return false, 0, err
+	}
+	most := maxPage
+	if whole {
+		most = maxPayloads
+	}
+	limit, err = limitParam(c, defaultPage, most)
+	return whole, limit, err
+}
 
 // filled puts the payloads into letters of a list.
 func (s *Server) filled(ctx context.Context, tenant string, found []deadletter.Letter, letters []letter) error {

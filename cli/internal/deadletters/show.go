@@ -34,7 +34,7 @@ func show(c *console.Console) *cobra.Command {
 func describe(w *strings.Builder, l *cupline.WholeLetter) {
 	field := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(w, "%-12s%s\n", name, value)
+			fmt.Fprintf(w, "%-12s%s\n", name, strings.ReplaceAll(value, "\n", "\n            "))
 		}
 	}
 	field("letter", l.LetterID)
@@ -42,11 +42,17 @@ func describe(w *strings.Builder, l *cupline.WholeLetter) {
 	field("reason", fmt.Sprintf("%s, executed: %s", l.Reason, l.Executed))
 	field("detail", l.Detail)
 	field("died", console.Time(l.DiedAt))
-	field("device", fmt.Sprintf("%s (%s), lane %s", l.Device, l.DeviceType, l.Lane))
+	device := l.Device
+	if l.DeviceType != "" { // garbage tells none
+		device += " (" + l.DeviceType + ")"
+	}
+	field("device", device+", lane "+l.Lane)
 	field("method", l.Method)
 	field("client", l.Client)
 	field("id", string(l.ID))
-	field("command", fmt.Sprintf("%s, redrive %d", l.CommandID, l.Redrive))
+	if l.CommandID != "" {
+		field("command", fmt.Sprintf("%s, redrive %d", l.CommandID, l.Redrive))
+	}
 	field("redrive of", l.RedriveOf)
 	if l.RedrivenAs != "" {
 		field("redriven", fmt.Sprintf("as %s, redrive %d", l.RedrivenAs, l.RedriveNumber))
