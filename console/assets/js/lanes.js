@@ -103,7 +103,7 @@ function queueTroubles(queue, history, say) {
     say('bad', `${many(stuck, 'message')} cannot leave ${name}`, 'The dead-letter exchange leads nowhere, or into a queue that is full.')
   }
   if (queue.state && !['running', 'idle', 'flow'].includes(queue.state)) say('bad', `Queue ${name} is ${queue.state}`, 'The broker says so.')
-  if (queue.paused) say('warn', `Lane ${laneOf(name)} is paused`, 'Its commands wait, and expire, until somebody resumes it.')
+  if (queue.paused) say('warn', `Lane ${laneOf(name)} is paused`, `By ${queue.paused.by}: ${queue.paused.why}. Its commands wait, and expire as ever, until somebody resumes it.`)
 }
 
 function withoutConsumers({ queue: name, kind, ready }, say) {

@@ -21,14 +21,16 @@ export class Plot {
   #plot
   #data
   #watch
+  #signal
 
   constructor(place, series, signal) {
     this.#place = place
     this.#series = series
+    this.#signal = signal
     this.#data = [[], ...series.map(() => [])]
     this.#watch = new ResizeObserver(() => this.#plot?.setSize(this.#size()))
     this.#watch.observe(place)
-    const repaint = () => this.#make()
+    const repaint = () => this.#plot && this.#make()
     window.addEventListener('cupline:theme', repaint, { signal })
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', repaint, { signal })
     signal.addEventListener('abort', () => {
@@ -42,6 +44,11 @@ export class Plot {
   }
 
   #make() {
+    if (!globalThis.uPlot) {
+      // Nothing waits for the library: neither the first paint nor the figures.
+      document.getElementById('uplot').addEventListener('load', () => this.#plot || this.#signal.aborted || this.#make(), { once: true })
+      return
+    }
     this.#plot?.destroy()
     const axis = { stroke: colour('dim'), grid: { stroke: colour('line'), width: 1 }, ticks: { show: false }, font: '11px system-ui, sans-serif' }
     const clock = (all) => all.map((at) => new Date(at * 1000).toTimeString().slice(0, all.at(-1) - all[0] < 240 ? 8 : 5))
