@@ -138,7 +138,7 @@ function showQueues(view) {
     h('thead', null, h('tr', null, columns.map((name, i) => h('th', { scope: 'col', class: i > 0 ? 'num' : '' }, name)))),
     h('tbody', null, rest.map((queue) => h('tr', null,
       h('td', { data: { label: 'Queue' } }, h('div', null, value(queue.queue.replace('cupline.', '')), h('br'), h('span', { class: 'dim' }, names[queue.kind]))),
-      cell('Waiting', count(queue.ready)), cell('At work', count(queue.unacked)), cell('Consumers', h('span', { class: queue.consumers === 0 ? 'bad' : '' }, count(queue.consumers))),
+      cell('Waiting', count(queue.ready)), cell('At work', count(queue.unacked)), cell('Consumers', queue.kind === 'parked' ? '–' : h('span', { class: queue.consumers === 0 ? 'bad' : '' }, count(queue.consumers))),
       cell('In', rate(queue.publish_rate)), cell('Out', rate(queue.ack_rate)), cell('Oldest', age(view.history.oldest(queue))))))))))
 }
 
