@@ -20,8 +20,9 @@ export class QueueHistory {
     for (const queue of picture.queues) {
       seen.add(queue.queue)
       const samples = this.#samples.get(queue.queue) ?? Array(this.times.length - 1).fill(null)
-      samples.push(queue)
       this.#samples.set(queue.queue, samples)
+      samples.push(queue)
+      samples[samples.length - 1] = { ...queue, oldest: this.oldest(queue, now).ms / 1000 }
     }
     for (const [name, samples] of this.#samples) if (!seen.has(name)) samples.push(null)
     if (this.times.length > KEPT) {
