@@ -57,6 +57,13 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "the JavaScript client's tests need Node and npm:", err)
 		return 1
 	}
+	reserved, err := ports.Reserve(0)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = reserved.Release() }()
+	page = ports.Address(reserved.Ports[0])
 	return platform.Around(m, 3*time.Minute, func(ctx context.Context, p *platform.Platform) error {
 		site = p
 		return startServices(ctx)
@@ -64,11 +71,6 @@ func run(m *testing.M) int {
 }
 
 func startServices(ctx context.Context) error {
-	chosen, err := ports.Choose(0)
-	if err != nil {
-		return err
-	}
-	page = ports.Address(chosen[0])
 	for _, name := range []string{services.API, services.Dispatcher, services.Pusher} {
 		if err := start(ctx, name); err != nil {
 			return err

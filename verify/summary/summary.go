@@ -15,8 +15,10 @@ import (
 // Report is what a run came to.
 type Report struct {
 	// Seed of the run, and how many nodes its broker had.
-	Seed  string `json:"seed"`
-	Nodes int    `json:"nodes,omitempty"`
+	Seed string `json:"seed"`
+	// Alone is set when no two faults were mixed.
+	Alone bool `json:"alone,omitempty"`
+	Nodes int  `json:"nodes,omitempty"`
 	// Posts by answer, outcomes by origin or reason, faults by kind.
 	Posts    map[string]int `json:"posts"`
 	Outcomes map[string]int `json:"outcomes"`
@@ -34,6 +36,8 @@ type Report struct {
 	// fault, by its kind.
 	Longest time.Duration            `json:"longest_ns"`
 	During  map[string]time.Duration `json:"during_ns,omitempty"`
+	// Helped counts what had to be done to the broker by hand.
+	Helped map[string]int `json:"helped,omitempty"`
 	// Ready is the longest that a service took after healing.
 	Ready      time.Duration       `json:"ready_ns"`
 	Violations []checker.Violation `json:"violations"`
@@ -45,7 +49,7 @@ type journey struct{ sent, came time.Time }
 // Of a history.
 func Of(events []history.Event) Report {
 	r := Report{
-		Posts: map[string]int{}, Outcomes: map[string]int{}, Faults: map[string]int{}, Actions: map[string]int{}, During: map[string]time.Duration{},
+		Posts: map[string]int{}, Outcomes: map[string]int{}, Faults: map[string]int{}, Actions: map[string]int{}, During: map[string]time.Duration{}, Helped: map[string]int{},
 		Violations: append([]checker.Violation{}, checker.Check(events)...),
 	}
 	seen, journeys := map[string]bool{}, map[string]*journey{}
@@ -53,7 +57,7 @@ func Of(events []history.Event) Report {
 	for _, e := range events {
 		switch e.Kind {
 		case history.Run:
-			r.Seed, r.Nodes = e.Name, e.Count
+			r.Seed, r.Nodes, r.Alone = e.Name, e.Count, e.Detail == history.Alone
 		case history.Post:
 			r.Posts[e.Answer]++
 			if name := nameOf(e); journeys[name] == nil && e.Answer == history.Accepted {
@@ -85,6 +89,8 @@ func Of(events []history.Event) Report {
 		case history.Fault:
 			r.Faults[e.Detail]++
 			faults = append(faults, e)
+		case history.Helped:
+			r.Helped[e.Detail]++
 		case history.Service:
 			r.Ready = max(r.Ready, e.Took)
 		}
@@ -133,6 +139,9 @@ func (r Report) String() string {
 	fmt.Fprintf(&b, "  longest to an outcome, client online: %s", r.Longest.Round(time.Millisecond))
 	if r.Ready > 0 {
 		fmt.Fprintf(&b, "; ready after healing: %s", r.Ready.Round(time.Millisecond))
+	}
+	if len(r.Helped) > 0 {
+		fmt.Fprintf(&b, "\n  nodes of the broker: %s", Counts(r.Helped))
 	}
 	fmt.Fprintf(&b, "\n  violations: %d\n", len(r.Violations))
 	for _, v := range r.Violations {

@@ -18,6 +18,7 @@ import (
 	"github.com/cupline/cupline/api/internal/auth"
 	"github.com/cupline/cupline/api/internal/intake"
 	"github.com/cupline/cupline/api/internal/problem"
+	"github.com/cupline/cupline/chassis/doorway"
 	"github.com/cupline/cupline/chassis/telemetry"
 	"github.com/cupline/cupline/store"
 	"github.com/cupline/cupline/store/audit"
@@ -141,6 +142,18 @@ func (s *Server) recover(next echo.HandlerFunc) echo.HandlerFunc {
 			err = problem.From(problem.Internal, fmt.Errorf("panic: %v", thrown))
 		}()
 		return next(c)
+	}
+}
+
+// room sends a connection away that is one too many: its request is answered, and nothing else is done for it. That is
+// not logged: whoever opens connections without end would fill the log, too.
+func (s *Server) room(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if !doorway.PastBound(c.Request().Context()) {
+			return next(c)
+		}
+		c.Response().Header().Set("Connection", "close")
+		return tell(c, describe(problem.New(problem.Overloaded, "too many connections")))
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/cupline/cupline/bench/internal/usage"
 	"github.com/cupline/cupline/local/packages"
 	"github.com/cupline/cupline/local/place"
+	"github.com/cupline/cupline/local/ports"
 	"github.com/cupline/cupline/local/postgres"
 	"github.com/cupline/cupline/local/process"
 	"github.com/cupline/cupline/local/rabbitmq"
@@ -62,6 +63,7 @@ type Platform struct {
 	logins   map[string]string // the services' database URLs by program
 	accounts *services.Accounts
 	services []*services.Service
+	ports    []*ports.Reservation // the services'
 	names    []string
 
 	// API is host:port of the intake, Push the pusher's WebSocket address.
@@ -178,7 +180,12 @@ func (p *Platform) startServices(ctx context.Context) error {
 		if name == services.Dispatcher {
 			own["CUPLINE_JANITOR_DATABASE_URL"] = p.logins["janitor"]
 		}
-		service, err := p.set().Start(services.Spec{Name: name, Program: name, Env: own})
+		reserved, err := ports.Reserve(0, 0)
+		if err != nil {
+			return err
+		}
+		p.ports = append(p.ports, reserved)
+		service, err := p.set().Start(services.Spec{Name: name, Program: name, Env: own, Ports: reserved})
 		if err != nil {
 			return err
 		}
@@ -257,6 +264,9 @@ func (p *Platform) Stop(ctx context.Context) error {
 	}
 	if p.database != nil {
 		err = errors.Join(err, p.database.Kill())
+	}
+	for _, reserved := range p.ports {
+		err = errors.Join(err, reserved.Release())
 	}
 	return errors.Join(err, p.discard(ctx), p.lock.Release())
 }

@@ -67,7 +67,7 @@ type way struct {
 
 // shares say how often something of each class is broken.
 func shares() map[Class]int {
-	return map[Class]int{Process: 4, Point: 4, Wire: 4, Outside: 3, Tenant: 1, Database: 2, Disk: 1, Broker: 2, Server: 2, Node: 1, Cluster: 1}
+	return map[Class]int{Process: 4, Point: 4, Wire: 4, Outside: 3, Tenant: 1, Database: 2, Disk: 1, Broker: 2, Server: 2, Node: 1, Network: 2, Cluster: 1}
 }
 
 // ways is how the targets of each class are broken.
@@ -117,15 +117,6 @@ func ways() map[Class][]way {
 			{action: Kill, weight: 1, least: 2 * short, most: 4 * time.Second},
 			{action: End, weight: 1, least: 2 * short, most: 4 * time.Second},
 		},
-		Node: {
-			{action: Kill, weight: 1, least: time.Second, most: long},
-			{action: End, weight: 1, least: time.Second, most: long},
-			{action: Pause, weight: 1, least: time.Second, most: long},
-		},
-		Cluster: {
-			{action: KillLeader, weight: 2, least: time.Second, most: long, nth: 1},
-			{action: KillTwo, weight: 1, least: time.Second, most: long, nth: 3},
-			{action: RestartAll, weight: 1, least: 2 * short, most: 4 * time.Second},
-		},
+		Node: nodeWays(), Network: networkWays(), Cluster: clusterWays(),
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/cupline/cupline/chassis/failpoint"
 	"github.com/cupline/cupline/e2e/faults/clock"
 	"github.com/cupline/cupline/e2e/faults/link"
+	"github.com/cupline/cupline/e2e/faults/netns"
 	"github.com/cupline/cupline/e2e/faults/schedule"
 	"github.com/cupline/cupline/e2e/platform"
 	"github.com/cupline/cupline/local/rabbitmq"
@@ -51,6 +52,10 @@ type site struct {
 	outside map[string]bool
 	holds
 	nodes map[string]*rabbitmq.Instance // of the broker
+	// network between them; nil on the loopback address.
+	network *netns.Network
+	say     func(format string, values ...any)
+	log     *history.Log
 }
 
 // wires that each process has.
@@ -61,11 +66,19 @@ const (
 	database   = "database"
 )
 
+// nodeName is what the broker's nodes are called here, the first one being 0.
+func nodeName(i int) string {
+	if i == 0 {
+		return broker
+	}
+	return fmt.Sprintf("%s-%d", broker, i)
+}
+
 func tenantName(i int) string { return fmt.Sprintf("tenant%d", i) }
 
 // raise starts broker, database and all processes. Lower it also after an error.
-func raise(ctx context.Context, folder string, nodes int) (*site, error) {
-	s := &site{folder: folder, holds: holds{held: map[string]*sync.Mutex{}}, outside: map[string]bool{}, links: map[string]*link.Link{}, nodes: map[string]*rabbitmq.Instance{}}
+func raise(ctx context.Context, folder string, nodes int, log *history.Log, say func(string, ...any)) (*site, error) {
+	s := &site{folder: folder, log: log, say: say, holds: holds{held: map[string]*sync.Mutex{}}, outside: map[string]bool{}, links: map[string]*link.Link{}, nodes: map[string]*rabbitmq.Instance{}}
 	overlay, err := clock.Overlay(ctx, folder)
 	if err != nil {
 		return s, err
@@ -76,7 +89,14 @@ func raise(ctx context.Context, folder string, nodes int) (*site, error) {
 			return s, err
 		}
 	}
-	if s.Platform, err = platform.StartCluster(ctx, folder, nodes, "-tags", "failpoints", "-overlay", overlay); err != nil {
+	hosts, err := s.openNetwork(ctx, nodes)
+	if err != nil {
+		return s, err
+	}
+	s.Platform, err = platform.StartWith(ctx, folder, platform.Extra{
+		Nodes: nodes, Hosts: hosts, Build: []string{"-tags", "failpoints", "-overlay", overlay},
+	})
+	if err != nil {
 		return s, err
 	}
 	s.nodes[broker] = s.Broker
@@ -84,7 +104,7 @@ func raise(ctx context.Context, folder string, nodes int) (*site, error) {
 		return s, err
 	}
 	for i, peer := range s.Peers {
-		s.nodes[fmt.Sprintf("%s-%d", broker, i+1)] = peer
+		s.nodes[nodeName(i+1)] = peer
 	}
 	for _, p := range []part{
 		{name: "api-0", program: services.API}, {name: "api-1", program: services.API},
@@ -265,6 +285,9 @@ func (s *site) lower(ctx context.Context) error {
 	}
 	if s.Platform != nil {
 		errs = append(errs, s.Stop(ctx))
+	}
+	if s.network != nil {
+		errs = append(errs, s.network.Close(ctx))
 	}
 	for _, l := range s.links {
 		errs = append(errs, l.Close())

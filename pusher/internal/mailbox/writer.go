@@ -183,8 +183,8 @@ func (w *Writer) trace(d *broker.Delivery, item *mailbox.Item) *tracing.Span {
 	if w.cfg.Tracer == nil {
 		return nil
 	}
-	span := w.cfg.Tracer.Start(tracing.Consumer, "store in mailbox",
-		tracing.Context{Parent: d.String(telemetry.TraceParent), State: d.String(telemetry.TraceState)})
+	span := w.cfg.Tracer.Start(tracing.Consumer, "store in mailbox", tracing.Context{Parent: item.Trace, State: d.String(telemetry.TraceState)})
+	item.Trace = span.Context(tracing.Context{}).Parent
 	span.Set("cupline.tenant", item.Tenant)
 	span.Set("cupline.client", item.Client)
 	span.Set("cupline.command_id", item.CommandID.String())
@@ -204,7 +204,7 @@ func parse(m *message.Message) (mailbox.Item, error) {
 	return mailbox.Item{
 		Tenant: o.Tenant, Client: o.Client, CommandID: o.CommandID, RawID: response.ID, Redrive: o.Redrive,
 		Device: o.Device, Method: o.Method, Lane: o.Lane, Origin: o.Origin, Reason: string(o.Reason),
-		Accepted: o.Accepted, At: o.At, Response: response.Body,
+		Accepted: o.Accepted, At: o.At, Response: response.Body, Trace: o.Trace.Parent,
 	}, nil
 }
 
