@@ -10,6 +10,7 @@ require (
 	github.com/cupline/cupline/verify v0.0.0
 	github.com/jackc/pgx/v5 v5.12.0
 	go.opentelemetry.io/proto/otlp v1.11.0
+	go.uber.org/goleak v1.3.0
 	google.golang.org/protobuf v1.36.12
 )
 
