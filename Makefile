@@ -5,7 +5,7 @@ BIN     := $(CURDIR)/.bin
 export GOFLAGS += -buildvcs=false
 
 .DEFAULT_GOAL := help
-.PHONY: help up reset test test-short test-install browser screenshots faults check fmt vet lint tidy modules bench bench-desk bench-console tools fuzz vulncheck licences reliability rolling
+.PHONY: help up reset test test-short test-install browser outcomes screenshots faults check fmt vet lint tidy modules bench bench-desk bench-console tools fuzz vulncheck licences reliability rolling
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -25,6 +25,10 @@ test: ## every test, race detector on, with a private broker and database
 browser: ## the console, the JavaScript client and its example in headless Chromium
 	@go build -o $(TESTBED) ./local/cmd/testbed
 	@$(TESTBED) --install gcc,node,npm,chromium -- env CUPLINE_TEST_BROWSER=InChromium go test -count 1 -v -timeout 20m ./e2e/js
+
+outcomes: ## 10,000 outcomes (OUTCOMES=) through the JavaScript client, while the pusher is killed, lines are lost and keys end: each handled once
+	@go build -o $(TESTBED) ./local/cmd/testbed
+	@$(TESTBED) --install gcc,node,npm -- env CUPLINE_TEST_OUTCOMES=$(or $(OUTCOMES),10000) go test -count 1 -v -timeout 30m -run TestOnThePlatform ./e2e/js
 
 screenshots: ## pictures of the console's pages and the dashboard, into docs/screenshots/
 	@go build -o $(TESTBED) ./local/cmd/testbed

@@ -26,6 +26,8 @@ type Item struct {
 	At time.Time
 	// Response is the JSON-RPC response; its length is what counts against the quota.
 	Response []byte
+	// Trace is the W3C traceparent that it came with; empty for none.
+	Trace string
 	// Seq orders a client's outcomes; set by Fetch.
 	Seq int64
 }

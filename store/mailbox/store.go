@@ -58,7 +58,7 @@ const (
 			"full" = "full" and (c.waiting + change.waiting > $4::bigint * 9 / 10 or c.bytes + change.bytes > $5::bigint * 9 / 10)
 		from change where c.tenant = $1 and c.client = $2 and change.waiting < 0`
 
-	fetchSQL = `select seq, command_id, raw_id, redrive, device, method, lane, origin, reason, accepted_at, decided_at, response
+	fetchSQL = `select seq, command_id, raw_id, redrive, device, method, lane, origin, reason, accepted_at, decided_at, response, trace
 		from (select *, sum(size) over (order by seq) as total from (
 			select * from mailbox where tenant = $1 and client = $2 and acked_at is null and not command_id = any($3)
 			order by seq limit $4) as oldest) as summed
@@ -90,7 +90,7 @@ func (s *Store) Fetch(ctx context.Context, tenant, client string, exclude []uuid
 		items, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (Item, error) {
 			i := Item{Tenant: tenant, Client: client}
 			err := row.Scan(&i.Seq, (*[16]byte)(&i.CommandID), &i.RawID, &i.Redrive, &i.Device, &i.Method, &i.Lane,
-				&i.Origin, &i.Reason, &i.Accepted, &i.At, &i.Response)
+				&i.Origin, &i.Reason, &i.Accepted, &i.At, &i.Response, &i.Trace)
 			i.Accepted, i.At = i.Accepted.UTC(), i.At.UTC()
 			return i, err
 		})
