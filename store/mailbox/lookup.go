@@ -53,7 +53,7 @@ func (s *Store) Traces(ctx context.Context, marks []AckMark) (map[AckMark]string
 	var id [16]byte
 	var trace string
 	_, err = pgx.ForEachRow(rows, []any{&id, &trace}, func() error {
-		found[AckMark{tenant, client, id}] = trace
+		found[AckMark{Tenant: tenant, Client: client, CommandID: id}] = trace
 		return nil
 	})
 	return found, store.Fault("look for traces in a mailbox", err)
