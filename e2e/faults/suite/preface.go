@@ -71,6 +71,11 @@ load and taken away again for good, the pusher by SIGKILL: 214 accepted, none lo
   whoever only borrows it; every outcome for a client that is not connected then waited without an end (I1, I7). Each
   service now declares every 10 s what is its own. The broker itself tries dead letters again, that it could not pass on, after
   3 minutes; the suite tells it 10 s.
+- Sixteen runs of the version before this one, mixtures of one and three nodes: 25,659 commands accepted, lost 0, doubled 0. Their
+  longest times are not told again: see the last point.
+- A run of 33 kinds of fault, each by itself, on three nodes (seed 21) was not checked to its end and is in no table: after partitions of
+  22 s the broker did not come together again, and its management API answered no question, so that the suite gave up. The
+  suite goes on now.
 - A tenant whose devices hang could take every slot of a lane. Half is the most now while it has neighbours:
   [decision 43](decisions/0043-half-a-lane-for-a-tenant-with-neighbours.md).
 - An outcome of a repeated post that a slow client acked late came again 20 to 42 s later, out of the mailbox: its command id was in no table
