@@ -81,13 +81,18 @@ func told(longest time.Duration) string {
 func bulkheads(b *strings.Builder, reports []summary.Report) {
 	b.WriteString("\n## Beside others' faults\n\nThe 99th percentile from the post to the outcome of quick commands, in calm and while a fault of another client, device, tenant or lane\n" +
 		"lasted, in the same run. Runs with fewer than 50 such commands are left out.\n\n| seed | fault of another | in calm | beside it |\n| --- | --- | --- | --- |\n")
+	shown := 0
 	for _, r := range reports {
 		for _, scope := range slices.Sorted(maps.Keys(r.Beside)) {
 			if f := r.Beside[scope]; f.Enough() {
+				shown++
 				fmt.Fprintf(b, "| %s | %s | %s (%d commands) | %s (%d commands) |\n", r.Seed, scope,
 					f.Calm.Round(time.Millisecond), f.CalmCount, f.During.Round(time.Millisecond), f.DuringCount)
 			}
 		}
+	}
+	if shown == 0 {
+		b.WriteString("\nNone of these runs has enough of them: I8 was not shown by figures.\n")
 	}
 }
 
