@@ -19,7 +19,7 @@ import (
 )
 
 // limit bounds every single thing that a helper waits for.
-const limit = 15 * time.Second
+const limit = time.Minute
 
 // Broker is one virtual host, deleted when the test ends. The helpers fail the test when
 // something is wrong; those that take a testing.TB may be given a subtest's.
@@ -157,7 +157,7 @@ func connectionFrame(method byte, arguments []byte) []byte {
 }
 
 // Eventually polls until ok holds, for things of which the broker gives no signal (its
-// management, for one, learns of things late), and fails the test after 15 s. Wait on a
+// management, for one, learns of things late), and fails the test after a minute. Wait on a
 // signal wherever there is one.
 func Eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()

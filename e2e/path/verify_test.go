@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"net"
+	"net/url"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/cupline/cupline/local/services"
@@ -43,17 +45,47 @@ func TestVerifyRunsAgainstARunningInstallation(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, errs, code := n.cli(t, key, "verify", "--time", "5s", "--rate", "20", "--web", address, "--output", "json")
-	var report struct {
-		Commands, Executions int
-		Outcomes             map[string]int
-		Violations           []any
-	}
-	if err := json.Unmarshal([]byte(out), &report); err != nil || code != 0 {
-		t.Fatalf("verify ends with %d: %s%s", code, out, errs)
-	}
-	if report.Commands < 30 || report.Executions < 10 || report.Outcomes["device"] < 5 || report.Outcomes["device_offline"] < 3 || len(report.Violations) > 0 {
+	report := verified(t, out, errs, code)
+	if report.Commands < 30 || report.Executions < 10 || report.Outcomes["device"] < 5 || report.Outcomes["device_offline"] < 3 {
 		t.Errorf("verify reports %s", out)
 	}
+	n.nothingIsLeft(t)
+}
+
+// TestVerifyPlaysDevicesThatSpeakMQTT, with a user of the broker who may be any device.
+func TestVerifyPlaysDevicesThatSpeakMQTT(t *testing.T) {
+	t.Parallel()
+	n := newTenant(t)
+	key := n.makeKey(t, "verify", "ops:read")
+	listener := url.URL{Scheme: "tcp", User: url.UserPassword(site.Broker.User(), site.Broker.Password()), Host: site.Broker.MQTTAddress()}
+	out, errs, code := n.cli(t, key, "verify", "--time", "5s", "--rate", "20", "--mqtt", listener.String(), "--tenant", n.name, "--output", "json")
+	report := verified(t, out, errs, code)
+	if report.Commands < 30 || report.Executions < 10 || report.Outcomes["device"] < 5 {
+		t.Errorf("verify reports %s", out)
+	}
+	n.nothingIsLeft(t)
+	if _, errs, code = n.cli(t, key, "verify", "--mqtt", listener.String()); code == 0 || !strings.Contains(errs, "tenant") {
+		t.Errorf("without a tenant it ends with %d: %s", code, errs)
+	}
+}
+
+// report of cupline verify.
+type report struct {
+	Commands, Executions int
+	Outcomes             map[string]int
+	Violations           []any
+}
+
+func verified(t *testing.T, out, errs string, code int) (r report) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(out), &r); err != nil || code != 0 || len(r.Violations) > 0 {
+		t.Fatalf("verify ends with %d: %s%s", code, out, errs)
+	}
+	return r
+}
+
+func (n tenant) nothingIsLeft(t *testing.T) {
+	t.Helper()
 	for d, err := range n.admin.Devices(t.Context()) {
 		t.Errorf("device %s is left: %v", d.ID, err)
 	}

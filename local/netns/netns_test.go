@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/cupline/cupline/local/netns"
 )
 
@@ -39,7 +41,7 @@ func TestMain(m *testing.M) {
 		fmt.Println("ok: needs network namespaces, not run under -short")
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 // open makes a network, or returns nil where this machine has none: what is said of that is then all there is to test.

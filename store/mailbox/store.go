@@ -140,7 +140,7 @@ func (s *Store) ack(ctx context.Context, marks []AckMark) error {
 	for _, m := range marks {
 		b := box{m.Tenant, m.Client}
 		byBox[b] = append(byBox[b], m.CommandID)
-		copies[b] = copies[b] || m.RawID != nil
+		copies[b] = copies[b] || m.RawID != ""
 	}
 	boxes := sorted(byBox)
 	var batch pgx.Batch
@@ -155,8 +155,8 @@ func (s *Store) ack(ctx context.Context, marks []AckMark) error {
 	}
 	for _, m := range marks {
 		ledger.QueueDelivered(&batch, ledger.DeliveredMark{Tenant: m.Tenant, Client: m.Client, CommandID: m.CommandID})
-		if m.RawID != nil {
-			batch.Queue(gotSQL, m.Tenant, m.Client, [16]byte(m.CommandID), m.RawID)
+		if m.RawID != "" {
+			batch.Queue(gotSQL, m.Tenant, m.Client, [16]byte(m.CommandID), []byte(m.RawID))
 		}
 	}
 	conn, err := session.Acquire(ctx, s.pool.Pool)

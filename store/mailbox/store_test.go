@@ -176,7 +176,7 @@ func TestWhatWasGotBeforeItWasStored(t *testing.T) {
 	s := mailbox.New(pool, mailbox.Limits{})
 	got, plain := item("web", "1"), item("web", "2")
 	early := marks(got, plain)
-	early[0].RawID = got.RawID
+	early[0].RawID = string(got.RawID)
 	for range 2 { // noted again after an answer that was lost
 		if err := s.Ack(t.Context(), early); err != nil {
 			t.Fatal(err)
@@ -194,7 +194,7 @@ func TestWhatWasGotBeforeItWasStored(t *testing.T) {
 	late := item("web", "3")
 	put(t, s, late)
 	after := marks(late)
-	after[0].RawID = late.RawID
+	after[0].RawID = string(late.RawID)
 	if err := s.Ack(t.Context(), after); err != nil {
 		t.Fatal(err)
 	}

@@ -29,6 +29,9 @@ type Beside struct {
 	CalmCount, DuringCount int
 }
 
+// Enough reports that there are commands enough for figures.
+func (b Beside) Enough() bool { return b.CalmCount >= besideLeast && b.DuringCount >= besideLeast }
+
 // Scope is whose a fault was alone.
 type Scope string
 
@@ -133,7 +136,7 @@ func contained(events []history.Event) (found []Violation) {
 	figures := Bulkheads(events)
 	for _, scope := range slices.Sorted(maps.Keys(figures)) {
 		b := figures[scope]
-		if b.CalmCount < besideLeast || b.DuringCount < besideLeast || b.During <= max(besideFactor*b.Calm, besideFloor) {
+		if !b.Enough() || b.During <= max(besideFactor*b.Calm, besideFloor) {
 			continue
 		}
 		found = append(found, Violation{Invariant: "I8", Text: fmt.Sprintf(

@@ -80,12 +80,16 @@ func readQueues(ctx context.Context, api *management.Client) (map[string]queue, 
 	return have, nil
 }
 
+// crashed is the remedy for members that are gone, also where RabbitMQ gave them up while their nodes run: rabbitmq-server
+// issue 16652, open as of November 2026.
+const crashed = "start the broker's nodes; with all of them running, restart one by one those whose log says reached_max_restart_intensity"
+
 // members of a quorum queue: it goes on while most of them are online.
 func (p *patient) members(q queue, nodes int) {
 	majority := len(q.Members)/2 + 1
 	switch online := len(q.Online); {
 	case len(q.Members) > 0 && online < majority:
-		p.bad(Cluster, q.Name, fmt.Sprintf("%d of %d members are online: it stands still", online, len(q.Members)), "start the broker's nodes")
+		p.bad(Cluster, q.Name, fmt.Sprintf("%d of %d members are online: it stands still", online, len(q.Members)), crashed)
 	case len(q.Members) > 0 && online < len(q.Members):
 		p.warn(Cluster, q.Name, fmt.Sprintf("%d of %d members are online", online, len(q.Members)), "start the broker's nodes")
 	case nodes >= 3 && len(q.Members) < 3:

@@ -3,6 +3,7 @@ package livetest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -98,6 +99,12 @@ func TestDoctorFindsWhatABrokerSuffersFrom(t *testing.T) {
 
 	node = ownBroker(t, base)
 	s.until(t, "alarms", "ok", "none")
+	s.until(t, "cluster", "ok", "")
+	member := fmt.Sprintf("ra stop_server [quorum_queues,{'%%2F_%s','%s'}]", topology.DeadQueue, node.Node())
+	if err := node.Apply(t.Context(), member); err != nil {
+		t.Fatal(err)
+	}
+	s.until(t, "cluster", "problem", topology.DeadQueue+": 0 of 1 members are online: it stands still")
 	stop(t, node)
 	if d := s.doctor(t); !d.says("broker", "problem", "management: ") {
 		t.Errorf("without a broker doctor says %+v", d.Findings)

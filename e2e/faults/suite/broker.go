@@ -121,7 +121,7 @@ func (s *site) closeConnections(ctx context.Context) error {
 			continue
 		}
 		if err := s.order(ctx, http.MethodDelete, "/api/connections/"+url.PathEscape(c.Name), nil); err != nil {
-			return err
+			s.say("a connection was not closed, or had gone by itself: %v", err)
 		}
 	}
 	return nil

@@ -143,11 +143,9 @@ func (s *site) rejoined(ctx context.Context) error {
 		s.say("%s has not come back by itself after %s and is started again: %v", name, rejoinPatience, err)
 		s.log.Add(history.Event{Kind: history.Helped, Name: name, Detail: "started again after a partition"})
 		node := s.nodes[name]
+		// It serves when Start returns. The management API may still wait for figures of a node whose agent has crashed.
 		if err := errors.Join(node.Kill(), node.Start(ctx)); err != nil {
 			return err
-		}
-		if err := s.awaitUnited(ctx, node); err != nil {
-			return fmt.Errorf("%s is not back in the cluster, though it was started again: %w", name, err)
 		}
 	}
 	return nil

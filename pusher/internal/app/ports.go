@@ -95,10 +95,7 @@ func noteInMailbox(s *mailbox.Store) func(context.Context, []feed.Mark) error {
 	return func(ctx context.Context, marks []feed.Mark) error {
 		all := make([]mailbox.AckMark, len(marks))
 		for i, m := range marks {
-			all[i] = mailbox.AckMark{Tenant: m.Tenant, Client: m.Client, CommandID: m.ID}
-			if m.RawID != "" {
-				all[i].RawID = []byte(m.RawID)
-			}
+			all[i] = mailbox.AckMark{Tenant: m.Tenant, Client: m.Client, CommandID: m.ID, RawID: m.RawID}
 		}
 		return refusal(s.Ack(ctx, all))
 	}
