@@ -65,4 +65,22 @@ describe('log-ins', { concurrency: 3 }, () => {
     await page.goto(`${api}/console/devices/lamp-1`)
     await page.getByText('For that a key needs the scopes').waitFor()
   })
+
+  test('a page that is opened again shows its frame before the API has answered anything', async (t) => {
+    const page = await tab(t, browser)
+    await login(page, tenant.token, 'audit')
+    let answer
+    const answers = new Promise((resolve) => { answer = resolve })
+    await page.route('**/v1/**', async (route) => {
+      await answers
+      await route.continue()
+    })
+    await page.goto(`${api}/console/audit`, { waitUntil: 'commit' })
+    await page.getByRole('heading', { name: 'Audit' }).waitFor()
+    await page.getByRole('link', { name: 'Audit' }).and(page.locator('[aria-current=page]')).waitFor()
+    await page.locator('.account strong', { hasText: 'ann' }).waitFor()
+    await page.locator('main .skeleton').waitFor()
+    answer()
+    await page.getByText('on this page').waitFor()
+  })
 })
