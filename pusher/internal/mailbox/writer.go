@@ -178,6 +178,15 @@ func (w *Writer) write(ctx context.Context, batch []*broker.Delivery) {
 	}
 }
 
+// fields name an outcome in a log line.
+func fields(item *mailbox.Item) []zap.Field {
+	return []zap.Field{
+		zap.String("tenant", item.Tenant), zap.String("client", item.Client), zap.ByteString("id", item.RawID),
+		zap.Stringer("command_id", item.CommandID), zap.String("device", item.Device), zap.String("lane", item.Lane),
+		zap.String("reason", item.Reason), telemetry.TraceID(item.Trace),
+	}
+}
+
 // trace begins the span of storing an outcome.
 func (w *Writer) trace(d *broker.Delivery, item *mailbox.Item) *tracing.Span {
 	if w.cfg.Tracer == nil {
@@ -236,8 +245,7 @@ func (w *Writer) conclude(ctx context.Context, batch []*broker.Delivery, items [
 		case mailbox.OverQuota:
 			// The store has counted and audited it.
 			w.cfg.Fate(FateMissed, 1)
-			w.cfg.Log.Warn("mailbox full, outcome not kept", zap.String("tenant", items[i].Tenant),
-				zap.String("client", items[i].Client), zap.Stringer("command_id", items[i].CommandID))
+			w.cfg.Log.Warn("mailbox full, outcome not kept", fields(&items[i])...)
 			d.Ack()
 		default:
 			w.park(ctx, d, "the database refuses to keep this outcome")
