@@ -24,15 +24,18 @@ test: ## every test, race detector on, with a private broker and database
 
 browser: ## the console, the JavaScript client and its example in headless Chromium
 	@go build -o $(TESTBED) ./local/cmd/testbed
-	@$(TESTBED) --install gcc,node,npm,chromium -- env CUPLINE_TEST_BROWSER=InChromium go test -count 1 -v -timeout 20m ./e2e/js
+	@$(TESTBED) --install gcc,node,npm,chromium install
+	@env CUPLINE_TEST_BROWSER=InChromium go test -count 1 -v -timeout 20m ./e2e/js
 
 outcomes: ## 10,000 outcomes (OUTCOMES=) through the JavaScript client, while the pusher is killed, lines are lost and keys end: each handled once
 	@go build -o $(TESTBED) ./local/cmd/testbed
-	@$(TESTBED) --install gcc,node,npm -- env CUPLINE_TEST_OUTCOMES=$(or $(OUTCOMES),10000) go test -count 1 -v -timeout 30m -run TestOnThePlatform ./e2e/js
+	@$(TESTBED) --install gcc,node,npm install
+	@env CUPLINE_TEST_OUTCOMES=$(or $(OUTCOMES),10000) go test -count 1 -v -timeout 30m -run TestOnThePlatform ./e2e/js
 
 screenshots: ## pictures of the console's pages and the dashboard, into docs/screenshots/
 	@go build -o $(TESTBED) ./local/cmd/testbed
-	@$(TESTBED) --install gcc,node,npm,chromium -- env CUPLINE_TEST_BROWSER=Screenshots go test -count 1 -v -timeout 10m ./e2e/js
+	@$(TESTBED) --install gcc,node,npm,chromium install
+	@env CUPLINE_TEST_BROWSER=Screenshots go test -count 1 -v -timeout 10m ./e2e/js
 
 test-short: ## the tests that need nothing running
 	go test -short work

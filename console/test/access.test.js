@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { api, EVERYTHING, launch, login, makeKey, makeTenant, makeToken, tab } from './site.js'
+import { api, enter, EVERYTHING, launch, login, makeKey, makeTenant, makeToken, tab } from './site.js'
 
 let browser, tenant
 before(async () => {
@@ -12,16 +12,19 @@ after(async () => {
   await tenant?.stop()
 })
 
-// Side by side, because the first waits for keys to end. A busy machine takes its time to log in.
+// Side by side, because the first waits for keys to end.
 const BRIEF = '25s'
 
-describe('log-ins', { concurrency: 3 }, () => {
+describe('log-ins', { concurrency: 2 }, () => {
   test('a key and a token that end send to the log-in, and from there back to the same view', async (t) => {
-    const key = { ...await makeKey({ tenant: tenant.name, client: 'brief', scope: EVERYTHING, 'expires-in': BRIEF }), words: /logged out: the key or token has expired/ }
-    const jwt = { ...await makeToken({ tenant: tenant.name, client: 'jo', scope: EVERYTHING.replaceAll(',', ' '), 'expires-in': BRIEF }), words: /logged out: .*(expired|token)/ }
-    await Promise.all([key, jwt].map(async ({ token, words }) => {
+    const fields = { tenant: tenant.name, client: 'brief', 'expires-in': BRIEF }
+    const key = { make: () => makeKey({ ...fields, scope: EVERYTHING }), words: /logged out: the key or token has expired/ }
+    const jwt = { make: () => makeToken({ ...fields, scope: EVERYTHING.replaceAll(',', ' ') }), words: /logged out: .*(expired|token)/ }
+    await Promise.all([key, jwt].map(async ({ make, words }) => {
       const page = await tab(t, browser)
-      await login(page, token, 'dead-letters/list?device=lamp-off&state=any')
+      await page.goto(`${api}/console/dead-letters/list?device=lamp-off&state=any`)
+      await page.waitForSelector('[name=key]')
+      await enter(page, (await make()).token)
       await page.getByText(words).waitFor({ timeout: 90_000 })
       assert.equal(await page.evaluate(() => sessionStorage.length), 0)
       await page.fill('[name=key]', tenant.token)
@@ -64,5 +67,23 @@ describe('log-ins', { concurrency: 3 }, () => {
     assert.equal(await page.getByRole('button', { name: /Redrive|Discard/ }).count(), 0)
     await page.goto(`${api}/console/devices/lamp-1`)
     await page.getByText('For that a key needs the scopes').waitFor()
+  })
+
+  test('a page that is opened again shows its frame before the API has answered anything', async (t) => {
+    const page = await tab(t, browser)
+    await login(page, tenant.token, 'audit')
+    let answer
+    const answers = new Promise((resolve) => { answer = resolve })
+    await page.route('**/v1/**', async (route) => {
+      await answers
+      await route.continue()
+    })
+    await page.goto(`${api}/console/audit`, { waitUntil: 'commit' })
+    await page.getByRole('heading', { name: 'Audit' }).waitFor()
+    await page.getByRole('link', { name: 'Audit' }).and(page.locator('[aria-current=page]')).waitFor()
+    await page.locator('.account strong', { hasText: 'ann' }).waitFor()
+    await page.locator('main .skeleton').waitFor()
+    answer()
+    await page.getByText('on this page').waitFor()
   })
 })

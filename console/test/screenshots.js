@@ -118,7 +118,7 @@ async function dashboard(suffix, options) {
   await page.locator('[data-device=lamp-1]').getByText('On', { exact: true }).click()
   await page.locator('[data-device=pump-1]').getByText('Off', { exact: true }).click()
   await page.locator('[data-device=pump-1] output.failed').waitFor()
-  await shoot(page, `dashboard${suffix}`)
+  await shoot(page, `dashboard${suffix}`, { fullPage: true })
   await page.close()
   server.closeAllConnections()
   await new Promise((resolve) => server.close(resolve))

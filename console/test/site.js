@@ -123,7 +123,7 @@ export async function openTab(browser, options = {}) {
     const url = new URL(request.url())
     if (url.protocol !== 'data:' && url.host !== home) problems.push(`request to ${url.origin}`)
   })
-  page.setDefaultTimeout(30_000)
+  page.setDefaultTimeout(90_000) // nothing here is about speed, and machines are busy
   return { page, context, problems }
 }
 
@@ -145,6 +145,11 @@ export async function fillReason(page, reason) {
 
 export async function login(page, token, path = 'now') {
   await page.goto(`${api}/console/${path}`)
+  await enter(page, token)
+}
+
+/** Gives the log-in that is shown a key or token. */
+export async function enter(page, token) {
   await page.fill('[name=key]', token)
   await page.click('text=Log in >> nth=-1')
   await page.waitForSelector('.account strong', { state: 'attached' })

@@ -34,6 +34,9 @@ var (
 // audience is whom the issuer's tokens are for.
 const audience = "cupline"
 
+// startLimit bounds the start of the platform, whose programs a busy machine builds for minutes.
+const startLimit = 10 * time.Minute
+
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if testing.Short() {
@@ -51,7 +54,7 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 	defer cancel()
 	if err := ensureNode(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "the JavaScript client's tests need Node and npm:", err)
@@ -64,7 +67,7 @@ func run(m *testing.M) int {
 	}
 	defer func() { _ = reserved.Release() }()
 	page = ports.Address(reserved.Ports[0])
-	return platform.Around(m, 3*time.Minute, func(ctx context.Context, p *platform.Platform) error {
+	return platform.Around(m, startLimit, func(ctx context.Context, p *platform.Platform) error {
 		site = p
 		return startServices(ctx)
 	})

@@ -239,11 +239,16 @@ func TestTestbedUsage(t *testing.T) {
 		"an unknown verb": {[]string{"dance", "x"}, 1, "no verb"},
 		"an unknown flag": {[]string{"--dance"}, 2, "usage:"},
 		"no folder":       {[]string{"start"}, 2, "usage:"},
+		"only install":    {[]string{"--install", "go", "install"}, 0, ""},
+		"and a folder":    {[]string{"install", "x"}, 2, "usage:"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			run := bed(t, folder, c.arguments...)
 			if code := run.code(t); code != c.code || !strings.Contains(run.told.String(), c.says) {
 				t.Errorf("exit code %d, want %d with %q:\n%s", code, c.code, c.says, &run.told)
+			}
+			if left, err := filepath.Glob(filepath.Join(folder, "*")); err != nil || len(left) > 0 {
+				t.Errorf("it left %v, %v", left, err)
 			}
 		})
 	}

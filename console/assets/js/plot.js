@@ -54,7 +54,7 @@ export class Plot {
     const axis = { stroke: colour('dim'), grid: { stroke: colour('line'), width: 1 }, ticks: { show: false }, font: '11px system-ui, sans-serif' }
     const clock = (all) => all.map((at) => new Date(at * 1000).toTimeString().slice(0, all.at(-1) - all[0] < 240 ? 8 : 5))
     this.#plot = new globalThis.uPlot({
-      ...this.#size(), padding: [6, 8, 0, 0], legend: { show: false }, cursor: { show: false }, select: { show: false },
+      ...this.#size(), padding: [6, 26, 0, 0], legend: { show: false }, cursor: { show: false }, select: { show: false },
       scales: { x: { time: true }, y: { range: (_, __, top) => [0, Math.max(top * 1.1, 1)] } },
       axes: [{ ...axis, size: 20, space: 70, values: (_, all) => clock(all) },
         { ...axis, size: 50, space: 28, values: (_, all) => all.map((n) => this.#series[0].tick(n)) }],

@@ -4,6 +4,7 @@
 //
 // runs the command with both, in a fresh folder that is gone afterwards, and exits with the command's exit code.
 //
+//	testbed install       install what is missing, and start nothing: for tests that start instances of their own
 //	testbed start DIR     start both in DIR and leave them running
 //	testbed env DIR       print the exports that reach them, for eval "$(testbed env DIR)"
 //	testbed stop DIR      stop both; their data stays, and the next start uses the same ports
@@ -31,6 +32,7 @@ const (
 
 const usage = `usage: testbed [--install PROGRAM,...] [--base DIR] [--keep] -- COMMAND [ARGUMENT...]
        testbed [--install PROGRAM,...] start DIR
+       testbed [--install PROGRAM,...] install
        testbed env DIR | stop DIR | remove DIR
 `
 
@@ -63,7 +65,11 @@ func run(arguments []string) int {
 	if flags.NArg() > 0 && separated(arguments, flags.NArg()) {
 		return runCommand(options, flags.Args())
 	}
-	if flags.NArg() != 2 {
+	want := 2
+	if flags.Arg(0) == "install" {
+		want = 1
+	}
+	if flags.NArg() != want {
 		flags.Usage()
 		return exitUsage
 	}
@@ -84,6 +90,8 @@ func separated(arguments []string, rest int) bool {
 
 func verb(ctx context.Context, name, folder, install string) error {
 	switch name {
+	case "install":
+		return ensure(ctx, install)
 	case "start":
 		return keep(ctx, folder, install)
 	case "env":

@@ -35,6 +35,7 @@ async function browse(t) {
   })
   t.after(() => browser.close())
   const page = await browser.newPage()
+  page.setDefaultTimeout(90_000)
   const problems = []
   page.on('pageerror', (error) => problems.push(error))
   return { page, problems }
