@@ -220,6 +220,7 @@ func TestEveryWireSpeaksTLS(t *testing.T) {
 	s.foreignCertificates(t)
 	s.renewed(t)
 	s.plain(t)
+	s.foreignHosts(t)
 }
 
 // agent starts one and waits until it is connected.
