@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cupline/cupline/chassis/jwttest"
 	"github.com/cupline/cupline/e2e/platform"
 	"github.com/cupline/cupline/local/ports"
 	"github.com/cupline/cupline/local/services"
@@ -22,11 +23,16 @@ const (
 	browserEnv = "CUPLINE_TEST_BROWSER"
 )
 
-// site is the one installation that all tests share, and page the address from which web pages may reach it.
+// site is the one installation that all tests share, page the address from which web pages may reach it, and issuer whose tokens
+// api and pusher take from the next start on, if anyone's.
 var (
-	site *platform.Platform
-	page string
+	site   *platform.Platform
+	page   string
+	issuer *jwttest.Issuer
 )
+
+// audience is whom the issuer's tokens are for.
+const audience = "cupline"
 
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -51,6 +57,13 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "the JavaScript client's tests need Node and npm:", err)
 		return 1
 	}
+	reserved, err := ports.Reserve(0)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = reserved.Release() }()
+	page = ports.Address(reserved.Ports[0])
 	return platform.Around(m, 3*time.Minute, func(ctx context.Context, p *platform.Platform) error {
 		site = p
 		return startServices(ctx)
@@ -58,11 +71,6 @@ func run(m *testing.M) int {
 }
 
 func startServices(ctx context.Context) error {
-	chosen, err := ports.Choose(0)
-	if err != nil {
-		return err
-	}
-	page = ports.Address(chosen[0])
 	for _, name := range []string{services.API, services.Dispatcher, services.Pusher} {
 		if err := start(ctx, name); err != nil {
 			return err
@@ -86,11 +94,15 @@ func start(ctx context.Context, name string) error {
 			"CUPLINE_CORS_ORIGINS": "http://" + page, "CUPLINE_CONSOLE_PUSH_URL": "ws://" + pusher,
 			"RABBITMQ_MANAGEMENT_URL": site.Broker.ManagementURL(),
 		},
-		services.Dispatcher: {"CUPLINE_HTTP_ALLOWED_NETWORKS": "127.0.0.0/8"}, // the tests' devices
-		services.Pusher:     {"CUPLINE_ORIGINS": "http://" + page + ",http://" + api, "CUPLINE_SLOT": "pusher-0"},
+		services.Dispatcher: {"CUPLINE_HTTP_ALLOWED_NETWORKS": "127.0.0.0/8"},                                                           // the tests' devices
+		services.Pusher:     {"CUPLINE_ORIGINS": "http://" + page + ",http://" + api, "CUPLINE_SLOT": "pusher-0", "CUPLINE_PING": "2s"}, // a stalled line is noticed soon
 	}[name]
 	if env == nil {
 		return fmt.Errorf("there is no service %q", name)
+	}
+	if issuer != nil && name != services.Dispatcher {
+		env["CUPLINE_JWT_JWKS_URL"], env["CUPLINE_JWT_ISSUER"] = issuer.JWKS(), issuer.URL()
+		env["CUPLINE_JWT_AUDIENCE"], env["CUPLINE_JWT_LEEWAY"] = audience, "1s"
 	}
 	if _, err := site.Run(ctx, name, name, env); err != nil {
 		return fmt.Errorf("%s: %w", name, err)

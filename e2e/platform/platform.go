@@ -43,7 +43,7 @@ type Platform struct {
 
 	mu      sync.Mutex // guards the rest
 	running map[string]*services.Service
-	ports   map[string][2]int
+	ports   map[string]*ports.Reservation // the public and the internal port, by name
 }
 
 // Start brings up broker, database and programs, and migrates; services are the caller's
@@ -62,6 +62,8 @@ func StartCluster(ctx context.Context, folder string, nodes int, build ...string
 type Extra struct {
 	// Nodes of the broker; one when zero.
 	Nodes int
+	// Hosts of the nodes, as many; the loopback address for all of them when nil.
+	Hosts []rabbitmq.Host
 	// Build are further arguments for `go build`.
 	Build []string
 	// Broker and Database are further lines of rabbitmq.conf and postgresql.conf, "key = value" each.
@@ -74,18 +76,17 @@ func StartWith(ctx context.Context, folder string, extra Extra) (*Platform, erro
 	p := &Platform{
 		extra:   extra,
 		set:     services.Set{Programs: filepath.Join(folder, "bin"), Folder: folder},
-		running: map[string]*services.Service{}, ports: map[string][2]int{},
+		running: map[string]*services.Service{}, ports: map[string]*ports.Reservation{},
 	}
 	root, err := services.Root()
 	if err != nil {
 		return p, err
 	}
-	internal, err := ports.Choose(0)
+	api, err := p.reserve(services.API)
 	if err != nil {
 		return p, err
 	}
-	p.ports[services.API] = [2]int{0, internal[0]}
-	p.deviceLogins = "http://" + ports.Address(internal[0]) + "/broker"
+	p.deviceLogins = "http://" + ports.Address(api.Ports[1]) + "/broker"
 	var all sync.WaitGroup
 	var broker, database, built error
 	all.Go(func() { broker = p.startBroker(ctx, nodes) })
@@ -159,6 +160,9 @@ func (p *Platform) Stop(ctx context.Context) error {
 		errs = append(errs, p.epmd.Discard(ctx))
 	}
 	errs = append(errs, postgres.Discard(ctx, postgres.Config{Base: p.set.Folder}))
+	for _, reservation := range p.ports {
+		errs = append(errs, reservation.Release())
+	}
 	return errors.Join(errs...)
 }
 
@@ -187,9 +191,10 @@ func (p *Platform) Launch(name, program string, env map[string]string) (*service
 }
 
 func (p *Platform) launch(programs, name, program string, env map[string]string) (*services.Service, error) {
-	p.mu.Lock()
-	remembered := p.ports[name]
-	p.mu.Unlock()
+	reserved, err := p.reserve(name)
+	if err != nil {
+		return nil, err
+	}
 	own := map[string]string{}
 	if login := p.logins[program]; login != "" {
 		own["DATABASE_URL"] = login
@@ -199,16 +204,13 @@ func (p *Platform) launch(programs, name, program string, env map[string]string)
 		own["CUPLINE_DEVICES_MANAGEMENT_URL"] = p.Broker.ManagementURL()
 	}
 	maps.Copy(own, env)
-	service, err := p.set.Start(services.Spec{
-		Name: name, Program: program, Programs: programs, Env: own, Public: remembered[0], Internal: remembered[1],
-	})
+	service, err := p.set.Start(services.Spec{Name: name, Program: program, Programs: programs, Env: own, Ports: reserved})
 	if err != nil {
 		return nil, err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.running[name] = service
-	p.ports[name] = [2]int{port(service.Public), port(service.Internal)}
 	return service, nil
 }
 
@@ -273,11 +275,14 @@ func (p *Platform) Folder() string { return p.set.Folder }
 // Programs is the folder of the built programs.
 func (p *Platform) Programs() string { return p.set.Programs }
 
-// Report prints the end of every service's log, for a run that failed.
+// Report prints the end of every service's log and of the broker's, for a run that failed.
 func (p *Platform) Report(to io.Writer) {
 	logs, err := filepath.Glob(filepath.Join(p.set.Folder, "log", "*.log"))
 	if err != nil {
 		return
+	}
+	for _, node := range p.nodes() {
+		logs = append(logs, node.LogFile())
 	}
 	for _, log := range logs {
 		fmt.Fprintf(to, "--- %s\n%s\n", filepath.Base(log), process.Tail(log))

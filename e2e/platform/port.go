@@ -2,35 +2,30 @@ package platform
 
 import (
 	"fmt"
-	"net"
-	"strconv"
 
 	"github.com/cupline/cupline/local/ports"
 )
 
-// port of an address that services has made; 0 when there is none.
-func port(address string) int {
-	_, text, err := net.SplitHostPort(address)
-	if err != nil {
-		return 0
+// reserve is where a service of that name listens whenever it runs, until Stop.
+func (p *Platform) reserve(name string) (*ports.Reservation, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if reserved := p.ports[name]; reserved != nil {
+		return reserved, nil
 	}
-	n, err := strconv.Atoi(text)
+	reserved, err := ports.Reserve(0, 0)
 	if err != nil {
-		return 0
+		return nil, fmt.Errorf("choose %s's ports: %w", name, err)
 	}
-	return n
+	p.ports[name] = reserved
+	return reserved, nil
 }
 
 // Address is where a service will listen once it is run under that name: for those who have to know it before.
 func (p *Platform) Address(name string) (string, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.ports[name] == [2]int{} {
-		chosen, err := ports.Choose(0, 0)
-		if err != nil {
-			return "", fmt.Errorf("choose %s's ports: %w", name, err)
-		}
-		p.ports[name] = [2]int(chosen)
+	reserved, err := p.reserve(name)
+	if err != nil {
+		return "", err
 	}
-	return ports.Address(p.ports[name][0]), nil
+	return ports.Address(reserved.Ports[0]), nil
 }

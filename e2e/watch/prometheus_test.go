@@ -92,11 +92,12 @@ type prometheus struct{ base string }
 func newPrometheus(t *testing.T) *prometheus {
 	t.Helper()
 	folder := t.TempDir()
-	chosen, err := ports.Choose(0)
+	reserved, err := ports.Reserve(0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &prometheus{base: "http://" + ports.Address(chosen[0])}
+	t.Cleanup(func() { _ = reserved.Release() })
+	p := &prometheus{base: "http://" + ports.Address(reserved.Ports[0])}
 	rules, err := os.ReadFile(rulesFile)
 	if err != nil {
 		t.Fatal(err)
@@ -115,7 +116,7 @@ func newPrometheus(t *testing.T) *prometheus {
 	}
 	var said bytes.Buffer
 	server := exec.CommandContext(context.WithoutCancel(t.Context()), "prometheus", "--config.file="+filepath.Join(folder, "prometheus.yml"),
-		"--storage.tsdb.path="+filepath.Join(folder, "data"), "--web.listen-address="+ports.Address(chosen[0]),
+		"--storage.tsdb.path="+filepath.Join(folder, "data"), "--web.listen-address="+ports.Address(reserved.Ports[0]),
 		"--enable-feature=exemplar-storage,native-histograms")
 	server.Stdout, server.Stderr = &said, &said
 	if err := server.Start(); err != nil {

@@ -55,11 +55,12 @@ func newSite(t *testing.T) *site {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(folder) })
 	s := &site{authority: certtest.NewAuthority(t, "Cupline's own"), folder: filepath.Join(folder, "certs")}
-	chosen, err := ports.Choose(0, 0)
+	reserved, err := ports.Reserve(0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.amqp, s.mqtt = ports.Address(chosen[0]), ports.Address(chosen[1])
+	t.Cleanup(func() { _ = reserved.Release() })
+	s.amqp, s.mqtt = ports.Address(reserved.Ports[0]), ports.Address(reserved.Ports[1])
 	authorities, err := os.ReadFile(s.authority.File)
 	err = errors.Join(err, os.Mkdir(s.folder, 0o755), os.Chmod(folder, 0o755), os.WriteFile(s.file("ca.pem"), authorities, 0o644))
 	if err != nil {
@@ -218,7 +219,9 @@ func TestEveryWireSpeaksTLS(t *testing.T) {
 		}
 	}
 	s.foreignCertificates(t)
+	s.expiry(t)
 	s.renewed(t)
+	s.expiry(t)
 	s.plain(t)
 	s.foreignHosts(t)
 }

@@ -18,8 +18,8 @@ const (
 	tries   = 200
 )
 
-// Reservation keeps others that use this package, in any process, from choosing the same ports, for as long as it
-// takes a server to start listening on them.
+// Reservation keeps others that use this package, in any process, from choosing the same ports. It is kept for as long as
+// anybody is told of them, also while a server that listens on them is being started or restarted.
 type Reservation struct {
 	// Ports are in the order in which they were asked for.
 	Ports []int
@@ -38,16 +38,7 @@ func Reserve(remembered ...int) (*Reservation, error) {
 	return reservation, nil
 }
 
-// Choose is [Reserve] without a reservation, for what starts listening at once.
-func Choose(remembered ...int) ([]int, error) {
-	reservation, err := Reserve(remembered...)
-	if err != nil {
-		return nil, err
-	}
-	return reservation.Ports, reservation.Release()
-}
-
-// Release ends the reservation: the ports are listened on by now, or are not needed. A nil reservation is none.
+// Release ends the reservation: the ports are not needed any more. A nil reservation is none.
 func (r *Reservation) Release() error {
 	if r == nil {
 		return nil

@@ -43,18 +43,19 @@ func TestReserve(t *testing.T) {
 	}
 }
 
-func TestChooseLeavesAPortThatIsListenedOn(t *testing.T) {
+func TestReserveLeavesAPortThatIsListenedOn(t *testing.T) {
 	taken, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = taken.Close() }()
 	port := taken.Addr().(*net.TCPAddr).Port
-	chosen, err := Choose(port)
+	reserved, err := Reserve(port)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if chosen[0] == port {
-		t.Errorf("port %d is listened on and was chosen", port)
+	defer func() { _ = reserved.Release() }()
+	if reserved.Ports[0] == port {
+		t.Errorf("port %d is listened on and was reserved", port)
 	}
 }

@@ -38,10 +38,9 @@ type Spec struct {
 	Programs string
 	Args     []string
 	Env      map[string]string
-	// Public and Internal are remembered ports; 0 takes a free one. A program that listens
-	// on none, such as the agent, has NoPorts.
-	Public, Internal int
-	NoPorts          bool
+	// Ports are the public and the internal port. The caller keeps them reserved for as long as anybody looks for the service
+	// there, also while it is not running: others have been told. Nil is for a program that listens on none.
+	Ports *ports.Reservation
 }
 
 // Service is a process of Cupline's own.
@@ -58,12 +57,8 @@ func (s Set) Start(spec Spec) (*Service, error) {
 	service := &Service{Log: filepath.Join(s.Folder, "log", spec.Name+".log")}
 	env := map[string]string{"PATH": os.Getenv("PATH"), "HOME": os.Getenv("HOME")}
 	maps.Copy(env, s.Env)
-	if !spec.NoPorts {
-		chosen, err := ports.Choose(spec.Public, spec.Internal)
-		if err != nil {
-			return nil, fmt.Errorf("start %s: %w", spec.Name, err)
-		}
-		service.Public, service.Internal = ports.Address(chosen[0]), ports.Address(chosen[1])
+	if spec.Ports != nil {
+		service.Public, service.Internal = ports.Address(spec.Ports.Ports[0]), ports.Address(spec.Ports.Ports[1])
 		env["CUPLINE_LISTEN"], env["CUPLINE_INTERNAL_ADDR"] = service.Public, service.Internal
 	}
 	maps.Copy(env, spec.Env)

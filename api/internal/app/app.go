@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/cupline/cupline/api/internal/auth"
 	"github.com/cupline/cupline/api/internal/httpapi"
 	"github.com/cupline/cupline/api/internal/intake"
 	"github.com/cupline/cupline/api/internal/ops"
@@ -129,7 +130,7 @@ func (a *App) database(ctx context.Context) error {
 	a.registry = registry.New(pool)
 	a.cache = registry.NewCache(a.registry, registry.CacheConfig{LoadTimeout: lookLimit, OnLanes: func() { a.lanes.changed() }})
 	a.keys = identity.New(pool)
-	verifier := identity.VerifierConfig{LoadTimeout: lookLimit, Now: a.clock.Now, Claims: a.cfg.Tokens.Claims, Log: a.log}
+	verifier := identity.VerifierConfig{LoadTimeout: lookLimit, Warm: string(auth.OpsPlatform), Now: a.clock.Now, Claims: a.cfg.Tokens.Claims, Log: a.log}
 	if a.cfg.Tokens.JWKS != "" {
 		tokens, err := a.cfg.Tokens.Verifier(a.clock.Now, a.log)
 		if err != nil {

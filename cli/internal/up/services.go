@@ -2,30 +2,16 @@ package up
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
-	"os"
-	"path/filepath"
-	"strconv"
 	"sync"
 	"syscall"
 
-	"github.com/cupline/cupline/local/ports"
 	"github.com/cupline/cupline/local/services"
 )
 
 // names of the services, in the order in which they are started.
 func names() []string { return []string{"api", "dispatcher", "pusher", "agent"} }
-
-// portsFile remembers the services' ports from run to run.
-const portsFile = "ports.json"
-
-type servicePorts struct {
-	Public   int `json:"public"`
-	Internal int `json:"internal"`
-}
 
 // clearOrphans ends services that a killed run left behind. They are not adopted: what
 // runs is always what was just built.
@@ -59,39 +45,15 @@ func (s *stage) specs() []services.Spec {
 	return specs
 }
 
-// introduce chooses the ports of api and pusher before either runs, because each is told of the other: the console that api serves
-// connects to the pusher, which lets that page in.
-func (s *stage) introduce(remembered map[string]servicePorts) error {
-	api, pusher := remembered["api"], remembered["pusher"]
-	chosen, err := ports.Choose(api.Public, api.Internal, pusher.Public, pusher.Internal)
-	if err != nil {
-		return err
-	}
-	remembered["api"] = servicePorts{Public: chosen[0], Internal: chosen[1]}
-	remembered["pusher"] = servicePorts{Public: chosen[2], Internal: chosen[3]}
-	s.access.API, s.access.Push = "http://"+ports.Address(chosen[0]), "ws://"+ports.Address(chosen[2])
-	return nil
-}
-
 // startServices starts all of them at once and waits until each is ready.
 func (s *stage) startServices(ctx context.Context) error {
-	remembered := s.recallPorts()
-	if s.apiInternal != 0 {
-		remembered[services.API] = servicePorts{Public: remembered[services.API].Public, Internal: s.apiInternal}
-	}
-	if err := s.introduce(remembered); err != nil {
-		return err
-	}
 	for _, spec := range s.specs() {
-		spec.Public, spec.Internal = remembered[spec.Name].Public, remembered[spec.Name].Internal
+		spec.Ports = s.ports[spec.Name]
 		started, err := s.set.Start(spec)
 		if err != nil {
 			return err
 		}
 		s.running = append(s.running, running{spec.Name, started})
-	}
-	if err := s.rememberPorts(); err != nil {
-		return err
 	}
 	var waits []func(context.Context) error
 	for _, service := range s.running {
@@ -147,36 +109,4 @@ func (s *stage) stopServices(ctx context.Context) error {
 	}
 	all.Wait()
 	return errors.Join(errs...)
-}
-
-func (s *stage) recallPorts() map[string]servicePorts {
-	remembered := map[string]servicePorts{}
-	content, err := os.ReadFile(filepath.Join(s.folder, portsFile))
-	if err == nil {
-		// A file that cannot be read only means new ports.
-		_ = json.Unmarshal(content, &remembered)
-	}
-	return remembered
-}
-
-func (s *stage) rememberPorts() error {
-	chosen := map[string]servicePorts{}
-	for _, service := range s.running {
-		chosen[service.name] = servicePorts{Public: port(service.Public), Internal: port(service.Internal)}
-	}
-	content, err := json.Marshal(chosen)
-	if err == nil {
-		err = os.WriteFile(filepath.Join(s.folder, portsFile), content, 0o600)
-	}
-	if err != nil {
-		return fmt.Errorf("remember the ports: %w", err)
-	}
-	return nil
-}
-
-// port of an address that services has made.
-func port(address string) int {
-	_, text, _ := net.SplitHostPort(address)
-	n, _ := strconv.Atoi(text)
-	return n
 }

@@ -40,9 +40,9 @@ type stage struct {
 	broker   *rabbitmq.Instance // nil when external
 	database *postgres.Instance // nil when external
 	set      services.Set
-	// apiInternal is api's internal port, where the broker asks about devices; 0 with an external broker.
-	apiInternal int
-	running     []running // in the order of their start
+	// ports are each service's, reserved from before anybody is told of them until all has ended.
+	ports   map[string]*ports.Reservation
+	running []running // in the order of their start
 
 	access access
 	logins migrations.Services
@@ -64,8 +64,11 @@ func (s *stage) start(ctx context.Context) error {
 	if err := s.ensurePackages(ctx); err != nil {
 		return err
 	}
-	// Orphans hold ports, of which the broker is to be told one.
+	// Orphans hold ports that are to be used again.
 	if err := s.clearOrphans(ctx); err != nil {
+		return err
+	}
+	if err := s.reservePorts(); err != nil {
 		return err
 	}
 	if err := together(ctx, s.build, s.startBroker, s.startDatabase); err != nil {
@@ -146,12 +149,7 @@ func (s *stage) startBroker(ctx context.Context) (err error) {
 		return nil
 	}
 	s.progress.line("starting RabbitMQ")
-	internal, err := ports.Choose(s.recallPorts()[services.API].Internal)
-	if err != nil {
-		return err
-	}
-	s.apiInternal = internal[0]
-	logins := "http://" + ports.Address(s.apiInternal) + "/broker"
+	logins := "http://" + ports.Address(s.ports[services.API].Ports[1]) + "/broker"
 	s.broker, err = rabbitmq.Start(ctx, rabbitmq.Config{Base: s.folder, DeviceLogins: logins, Progress: s.progress})
 	if err != nil {
 		return err
@@ -222,6 +220,9 @@ func (s *stage) stop() error {
 	}
 	if s.database != nil {
 		errs = append(errs, s.database.Stop(ctx))
+	}
+	for _, reserved := range s.ports {
+		errs = append(errs, reserved.Release())
 	}
 	err := errors.Join(errs...)
 	if err == nil {

@@ -117,7 +117,7 @@ func (a *App) delivery(context.Context) error {
 	receipts := func(name string, write func(context.Context, []feed.Mark) error) *feed.Receipts {
 		r := feed.NewReceipts(feed.ReceiptsConfig{
 			Name: name, Write: write, Timeout: noteLimit, Retry: noteRetry, Backlog: noteBacklog,
-			Forgotten: a.metrics.forgot(name), Log: a.log,
+			Forgotten: a.metrics.forgot(name), Tracer: a.tracer, Log: a.log,
 		})
 		a.group.Add("receipts for the "+name, r.Start, r.Stop)
 		return r
@@ -126,7 +126,7 @@ func (a *App) delivery(context.Context) error {
 	a.inMailbox = receipts("mailbox", noteInMailbox(a.outcomes))
 	a.reader = mailbox.NewReader(mailbox.ReaderConfig{
 		Workers: readers, Timeout: storeLimit, Shelf: a.outcomes,
-		Notes: a.inMailbox, Unnoted: a.cfg.Window, Patience: notedPatience, Log: a.log,
+		Notes: a.inMailbox, Unnoted: a.cfg.Window, Patience: notedPatience, Tracer: a.tracer, Log: a.log,
 	})
 	a.hub = hub.New(hub.Config{
 		MaxSessions: a.cfg.ClientConnections, MaxTenant: a.cfg.TenantConnections, Keep: a.cfg.Reconnect, Reread: reread, RereadAfter: rereadAfter,
