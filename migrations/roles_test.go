@@ -41,6 +41,7 @@ func filled(t *testing.T) *postgrestest.Database {
 			`insert into desk_jobs (tenant, job_id, kind, state, filter, include_maybe, rate, total, actor, reason)
 				values ($1, '00000000-0000-0000-0000-000000000001', 'redrive', 'running', '{}', false, 1, 1, '', '')`,
 			`insert into retention (tenant) values ($1)`,
+			`insert into device_disconnects (tenant, device) values ($1, 'lamp-1')`,
 			`insert into erasures (tenant, erasure_id, client, state, actor, reason) values ($1, gen_random_uuid(), '', 'running', '', '')`,
 			`insert into desk_job_items (tenant, job_id, position, letter_id) values ($1, '00000000-0000-0000-0000-000000000001', 1, gen_random_uuid())`,
 			`insert into desk_marks (tenant, subject, is_group, changed_by) values ($1, gen_random_uuid(), false, '')`,

@@ -5,10 +5,13 @@ package certs
 
 import (
 	"cmp"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"os"
 	"slices"
 	"sync"
@@ -125,6 +128,13 @@ func Server(files ServerFiles, log *zap.Logger, loaded func(file string, ends ti
 // BrokerFiles are whom a service trusts at amqps://.
 type BrokerFiles struct {
 	CA string `env:"CUPLINE_AMQP_CA_FILE" doc:"authorities to trust at amqps://, PEM; the system's when empty; read anew when it changes"`
+	// ManagementCA is for the broker's management API.
+	ManagementCA string `env:"CUPLINE_MANAGEMENT_CA_FILE" doc:"authorities to trust at the broker's management API over https://, PEM; the system's when empty; read anew when it changes"`
+}
+
+// Management is TLS to the broker's management API. The error says that the file is wrong.
+func (f BrokerFiles) Management(log *zap.Logger) (*Clients, error) {
+	return Client(ClientFiles{CA: f.ManagementCA}, log)
 }
 
 // Client is TLS to the broker. The error says that the file is wrong.
@@ -181,6 +191,28 @@ func (c *Clients) Config() *tls.Config {
 		cfg.Certificates = []tls.Certificate{*c.own.now()}
 	}
 	return cfg
+}
+
+const (
+	dialLimit      = 10 * time.Second
+	handshakeLimit = 10 * time.Second
+	idleLimit      = time.Minute
+	idleMost       = 4
+)
+
+// Transport carries HTTP requests, by the proxies of the environment, few connections kept. Each new connection over TLS
+// uses what is in the files then.
+func (c *Clients) Transport() *http.Transport {
+	dialer := &net.Dialer{Timeout: dialLimit}
+	return &http.Transport{
+		Proxy: http.ProxyFromEnvironment, DialContext: dialer.DialContext,
+		DialTLSContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			ctx, cancel := context.WithTimeout(ctx, dialLimit+handshakeLimit)
+			defer cancel()
+			return (&tls.Dialer{NetDialer: dialer, Config: c.Config()}).DialContext(ctx, network, address)
+		},
+		MaxIdleConns: idleMost, IdleConnTimeout: idleLimit, TLSHandshakeTimeout: handshakeLimit,
+	}
 }
 
 func readPair(cert, key string) (*tls.Certificate, error) {

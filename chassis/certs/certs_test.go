@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +15,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest"
 
 	"github.com/cupline/cupline/chassis/certs"
@@ -196,6 +199,68 @@ func TestNamesAreVerified(t *testing.T) {
 	}
 	if _, err := shake(t, at, system.Config()); err == nil {
 		t.Error("the system's authorities know ours")
+	}
+}
+
+// What carries HTTP requests verifies the name, and each new connection trusts whom the file names then.
+func TestRequestsVerifyAndFollowTheFiles(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	cert, key := filepath.Join(folder, "c.pem"), filepath.Join(folder, "k.pem")
+	one, two := certtest.NewAuthority(t, "one"), certtest.NewAuthority(t, "two")
+	serveAs := func(a *certtest.Authority, address net.IP) string {
+		a.IssueFor(t, "server", []net.IP{address}, nil, cert, key)
+		pair, err := tls.LoadX509KeyPair(cert, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		server := httptest.NewUnstartedServer(http.NotFoundHandler())
+		server.Config.ErrorLog = zap.NewStdLog(zap.NewNop())
+		server.TLS = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}
+		server.StartTLS()
+		t.Cleanup(server.Close)
+		return server.URL
+	}
+	local := net.IPv4(127, 0, 0, 1)
+	ofOne, ofTwo, elsewhere := serveAs(one, local), serveAs(two, local), serveAs(one, net.IPv4(192, 0, 2, 1))
+	trusted := filepath.Join(folder, "ca.pem")
+	trust := func(a *certtest.Authority) {
+		pem, err := os.ReadFile(a.File)
+		if err := errors.Join(err, os.WriteFile(trusted, pem, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	trust(one)
+	clients, err := certs.BrokerFiles{ManagementCA: trusted}.Management(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := clients.Transport()
+	transport.DisableKeepAlives = true
+	get := func(url string) error {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := transport.RoundTrip(request)
+		if err == nil {
+			_ = answer.Body.Close()
+		}
+		return err
+	}
+	if err := get(ofOne); err != nil {
+		t.Fatal(err)
+	}
+	if err := get(elsewhere); err == nil || !strings.Contains(err.Error(), "192.0.2.1") {
+		t.Errorf("a certificate for another host: %v", err)
+	}
+	if err := get(ofTwo); err == nil {
+		t.Error("a certificate of another authority is taken")
+	}
+	trust(two)
+	eventually(t, "the new authority", func() bool { return get(ofTwo) == nil })
+	if err := get(ofOne); err == nil {
+		t.Error("the old authority is trusted still")
 	}
 }
 

@@ -41,12 +41,18 @@ func NewAuthority(t testing.TB, name string) *Authority {
 // Files that are there are replaced.
 func (a *Authority) Issue(t testing.TB, name, certFile, keyFile string) *x509.Certificate {
 	t.Helper()
+	return a.IssueFor(t, name, []net.IP{net.IPv4(127, 0, 0, 1)}, []string{"localhost"}, certFile, keyFile)
+}
+
+// IssueFor is Issue for a server at other addresses and names.
+func (a *Authority) IssueFor(t testing.TB, name string, addresses []net.IP, hosts []string, certFile, keyFile string) *x509.Certificate {
+	t.Helper()
 	key := newKey(t)
 	template := &x509.Certificate{
 		SerialNumber: serial(t), Subject: pkix.Name{CommonName: name},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), KeyUsage: x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"localhost"},
+		IPAddresses: addresses, DNSNames: hosts,
 	}
 	issued := a.sign(t, template, a.certificate, &key.PublicKey)
 	encoded, err := x509.MarshalPKCS8PrivateKey(key)

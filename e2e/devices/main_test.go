@@ -67,7 +67,7 @@ func newTenant(t *testing.T) tenant {
 	t.Helper()
 	n := tenant{name: "t" + strings.ToLower(rand.Text()[:10])}
 	printed, err := site.CLI(t.Context(), "keys", "create", "--database", "--tenant", n.name, "--client", "client",
-		"--scope", "commands:send,replies:read,devices:read,devices:write,ops:read", "--output", "json")
+		"--scope", "commands:send,replies:read,devices:read,devices:write,ops:read,tenants:admin", "--output", "json")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -201,6 +201,7 @@ func (p *Platform) launch(programs, name, program string, env map[string]string)
 	}
 	if program == services.Dispatcher {
 		own["CUPLINE_JANITOR_DATABASE_URL"] = p.logins[janitor]
+		own["CUPLINE_DEVICES_MANAGEMENT_URL"] = p.Broker.ManagementURL()
 	}
 	maps.Copy(own, env)
 	service, err := p.set.Start(services.Spec{Name: name, Program: program, Programs: programs, Env: own, Ports: reserved})

@@ -61,6 +61,29 @@ func TestReadmesOwnCommands(t *testing.T) {
 		}
 	}
 	hangUp()
+
+	heard, unplug := site.start(t, "device")
+	// Devices hear what is sent while they are there: it is sent again until one was heard.
+	again := time.NewTicker(time.Second)
+	defer again.Stop()
+	var said []string
+	for limit, told := time.After(limit), ""; told == ""; {
+		select {
+		case line, ok := <-heard:
+			if !ok {
+				t.Fatalf("the device has ended: %s", strings.Join(said, "\n"))
+			}
+			said = append(said, line)
+			if strings.HasPrefix(line, "devices/demo/lamp-1/commands/") {
+				told = line
+			}
+		case <-again.C:
+			site.run(t, "send")
+		case <-limit:
+			t.Fatal("the device hears nothing")
+		}
+	}
+	unplug()
 	site.interrupt(t)
 }
 

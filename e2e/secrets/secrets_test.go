@@ -1,5 +1,5 @@
-// Package secrets_test runs the platform, well and badly, and looks for every secret that it used in all that it wrote and
-// said.
+// Package secrets_test runs the platform, well and badly, and looks through all that it wrote and said: for every secret that
+// it used, and for lines that do not name the tenant whom they concern.
 package secrets_test
 
 import (
@@ -42,7 +42,8 @@ func bounded(t *testing.T) context.Context {
 	return ctx
 }
 
-func TestNoSecretIsWrittenOrSaid(t *testing.T) {
+// One run serves two tests, for it takes long: no secret is written or said, and each line says whose it is.
+func TestNoSecretIsWrittenOrSaidAndEveryLineNamesItsTenant(t *testing.T) {
 	folder, err := os.MkdirTemp("", "cupline-secrets-")
 	if err != nil {
 		t.Fatal(err)
@@ -84,6 +85,7 @@ func TestNoSecretIsWrittenOrSaid(t *testing.T) {
 	var said bytes.Buffer
 	use(t, site, secrets, &said)
 	misuse(t, site, secrets, &said)
+	fail(t, site, secrets)
 	// A link that is lost and found again has its own lines.
 	if err := site.Broker.Stop(bounded(t)); err != nil {
 		t.Fatal(err)
@@ -98,6 +100,7 @@ func TestNoSecretIsWrittenOrSaid(t *testing.T) {
 		for _, path := range []string{"/readyz", "/metrics", "/healthz"} {
 			say(t, &said, "http://"+site.Service(program).Internal+path, "")
 		}
+		labels(t, "http://"+site.Service(program).Internal+"/metrics")
 		if err := site.End(bounded(t), program); err != nil {
 			t.Error(err)
 		}
@@ -112,6 +115,7 @@ func TestNoSecretIsWrittenOrSaid(t *testing.T) {
 	if err != nil || len(logs) < 4 {
 		t.Fatalf("logs %v, %v", logs, err)
 	}
+	attributed(t, logs)
 	logs = append(logs, site.Broker.LogFile(), site.Database.LogFile())
 	for _, log := range logs {
 		content, err := os.ReadFile(log)
@@ -143,7 +147,7 @@ func look(t *testing.T, where string, text []byte, secrets map[string]string) {
 // once, on purpose, are not kept.
 func use(t *testing.T, site *platform.Platform, secrets map[string]string, said *bytes.Buffer) {
 	t.Helper()
-	printed, err := site.CLI(bounded(t), "keys", "create", "--database", "--tenant", "demo", "--client", "me",
+	printed, err := site.CLI(bounded(t), "keys", "create", "--database", "--tenant", tenant, "--client", customer,
 		"--scope", "commands:send,replies:read,devices:read,devices:write,ops:read,tenants:admin", "--output", "json")
 	if err != nil {
 		t.Fatal(err)
@@ -162,17 +166,17 @@ func use(t *testing.T, site *platform.Platform, secrets map[string]string, said 
 	if _, err := client.PutDeviceType(bounded(t), kind); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := client.PutDevice(bounded(t), device.Device{ID: "host", Type: "linux"}); err != nil {
+	if _, err := client.PutDevice(bounded(t), device.Device{ID: lamp, Type: "linux"}); err != nil {
 		t.Fatal(err)
 	}
-	login, err := client.CreateDeviceCredential(bounded(t), "host", cupline.NewDeviceCredential{})
+	login, err := client.CreateDeviceCredential(bounded(t), lamp, cupline.NewDeviceCredential{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	secrets["the device"] = login.Password
 	if _, err := site.Run(bounded(t), "agent", services.Agent, map[string]string{
 		"CUPLINE_MQTT_URL": "tcp://" + site.Broker.MQTTAddress(), "CUPLINE_MQTT_PASSWORD": login.Password, "CUPLINE_LOG_LEVEL": "debug",
-		"CUPLINE_TENANT": "demo", "CUPLINE_DEVICE": "host", "CUPLINE_AGENT_STATE": filepath.Join(site.Folder(), "agent"),
+		"CUPLINE_TENANT": tenant, "CUPLINE_DEVICE": lamp, "CUPLINE_AGENT_STATE": filepath.Join(site.Folder(), "agent"),
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +189,7 @@ func use(t *testing.T, site *platform.Platform, secrets map[string]string, said 
 		t.Fatal(err)
 	}
 	defer func() { _ = listener.Close() }()
-	if _, err := client.Send(bounded(t), "host", "host.load", nil, cupline.SendOptions{}); err != nil {
+	if _, err := client.Send(bounded(t), lamp, "host.load", nil, cupline.SendOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	select {
@@ -193,7 +197,7 @@ func use(t *testing.T, site *platform.Platform, secrets map[string]string, said 
 	case <-bounded(t).Done():
 		t.Fatal("no outcome")
 	}
-	for _, path := range []string{"/v1/keys", "/v1/devices", "/v1/devices/host/credentials", "/v1/audit", "/v1/devices?limit=x"} {
+	for _, path := range []string{"/v1/keys", "/v1/devices", "/v1/devices/" + lamp + "/credentials", "/v1/audit", "/v1/devices?limit=x"} {
 		say(t, said, "http://"+site.Service("api").Public+path, key.Token)
 	}
 }

@@ -223,6 +223,7 @@ func TestEveryWireSpeaksTLS(t *testing.T) {
 	s.renewed(t)
 	s.expiry(t)
 	s.plain(t)
+	s.foreignHosts(t)
 }
 
 // agent starts one and waits until it is connected.

@@ -81,7 +81,7 @@ func (s *Store) read(ctx context.Context, where string, args ...any) ([]Erasure,
 	return found, store.Fault("read erasures", err)
 }
 
-// Request asks for an erasure: of a client, or with an empty client of a whole tenant, whose keys are revoked in the same moment. ErrBusy
+// Request asks for an erasure: of a client, or with an empty client of a whole tenant, whose keys and devices' credentials are revoked in the same moment. ErrBusy
 // while the same is under way.
 func (s *Store) Request(ctx context.Context, tenant, client, actor, reason string) (e Erasure, err error) {
 	id, err := uuid.NewV7()
@@ -106,6 +106,8 @@ func (s *Store) Request(ctx context.Context, tenant, client, actor, reason strin
 		var batch pgx.Batch
 		if client == "" {
 			batch.Queue(`update api_keys set revoked_at = now() where tenant = $1 and revoked_at is null`, tenant)
+			// Its devices' connections end by that, too.
+			batch.Queue(`update device_credentials set revoked_at = now() where tenant = $1 and revoked_at is null`, tenant)
 		}
 		audit.Queue(&batch, e.entry("erasure_requested", reason))
 		return tx.SendBatch(ctx, &batch).Close()

@@ -13,8 +13,15 @@ import (
 // has no index for them, on purpose (docs/decisions/0008), so that they are bounded by what they read.
 const Recently = 50_000
 
-// recently are the newest rows since $1; those of one tenant are chosen from them.
-const recently = ` from (select * from ledger where created_at >= $1 order by created_at desc limit 50000) l where tenant = $2`
+// since is when the Recently-th newest row was made, or at if there are fewer since then. It is asked of the rows of all
+// tenants, and tells nothing else of them: behind the wall around one tenant the newest rows would be that tenant's own, for
+// which everybody else's are read as well, however many there are.
+func (r *Reader) since(ctx context.Context, at time.Time) (time.Time, error) {
+	var bound time.Time
+	err := r.pool.QueryRow(store.ForEveryTenant(ctx), `select coalesce((select created_at from ledger where created_at >= $1
+		order by created_at desc offset $2 limit 1), $1)`, at, Recently-1).Scan(&bound)
+	return bound, store.Fault("bound a look at the ledger", err)
+}
 
 // Choice of rows; all that is set must hold.
 type Choice struct {
@@ -31,11 +38,15 @@ type Choice struct {
 
 // Recent returns up to limit rows, newest first, among the newest Recently of all tenants.
 func (r *Reader) Recent(ctx context.Context, c Choice, limit int) ([]Row, error) {
-	const query = `select ` + columns + recently + ` and ($3 = '' or client = $3) and ($4 = '' or device = $4)
+	since, err := r.since(ctx, c.Since)
+	if err != nil {
+		return nil, err
+	}
+	const query = `select ` + columns + ` from ledger where created_at >= $1 and tenant = $2 and ($3 = '' or client = $3) and ($4 = '' or device = $4)
 		and ($5 = '' or method = $5) and ($6 = '' or reason = $6)
 		and case $7 when 'open' then outcome is null when 'answered' then origin = 'device' when 'failed' then origin = 'platform' else true end
 		order by created_at desc limit $8`
-	rows, err := r.pool.Query(ctx, query, c.Since, c.Tenant, c.Client, c.Device, c.Method, c.Reason, c.State, limit)
+	rows, err := r.pool.Query(ctx, query, since, c.Tenant, c.Client, c.Device, c.Method, c.Reason, c.State, limit)
 	if err != nil {
 		return nil, store.Fault("read the ledger", err)
 	}
@@ -56,12 +67,13 @@ type Tally struct {
 // Count tells how a tenant's commands ended that were made since then.
 func (r *Reader) Count(ctx context.Context, tenant string, since time.Time) (Tally, error) {
 	t := Tally{From: since, Failed: map[string]int64{}}
-	const query = `with newest as materialized (select tenant, origin, reason, outcome is null as open, created_at from ledger
-			where created_at >= $1 order by created_at desc limit 50000),
-		bound as (select case when count(*) = 50000 then min(created_at) else $1 end as at from newest)
-		select at, coalesce(open, false), coalesce(origin, ''), coalesce(reason, ''), count(tenant)
-		from bound left join newest on tenant = $2 group by 1, 2, 3, 4`
-	rows, err := r.pool.Query(ctx, query, since, tenant)
+	bound, err := r.since(ctx, since)
+	if err != nil {
+		return t, err
+	}
+	t.From = bound
+	const query = `select outcome is null, origin, reason, count(*) from ledger where created_at >= $1 and tenant = $2 group by 1, 2, 3`
+	rows, err := r.pool.Query(ctx, query, bound, tenant)
 	if err != nil {
 		return t, store.Fault("count the ledger", err)
 	}
@@ -70,7 +82,7 @@ func (r *Reader) Count(ctx context.Context, tenant string, since time.Time) (Tal
 		origin, reason string
 		count          int64
 	)
-	_, err = pgx.ForEachRow(rows, []any{&t.From, &open, &origin, &reason, &count}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&open, &origin, &reason, &count}, func() error {
 		switch {
 		case open:
 			t.Open += count

@@ -17,8 +17,11 @@ const inspectLimit = 2 * time.Second
 
 // operations makes what the operators' desk needs.
 func (a *App) operations(metrics *httpapi.Metrics) error {
-	var err error
-	a.queues, err = ops.NewQueues(a.cfg.ManagementURL.Reveal(), a.cfg.AMQPURL.Reveal(), a.cache.Lanes, a.inspect)
+	trust, err := a.cfg.Broker.Management(a.log)
+	if err != nil {
+		return err
+	}
+	a.queues, err = ops.NewQueues(a.cfg.ManagementURL.Reveal(), trust.Transport(), a.cfg.AMQPURL.Reveal(), a.cache.Lanes, a.inspect)
 	if err != nil {
 		return err
 	}

@@ -70,8 +70,18 @@ func operations(t *testing.T, ids map[string]string) (all []operation) {
 	return all
 }
 
-// ask sends a request as it is, whatever the document says of it.
+// ask sends a request of a stranger's, whose answer must tell nothing.
 func (w *world) ask(o operation, token string) (status int, body string) {
+	w.t.Helper()
+	status, body = w.send(o, token)
+	if leak := regexp.MustCompile(`(?i)sqlstate|pgx|goroutine|\.go:\d|panic|select .* from|` + secret).FindString(body); leak != "" {
+		w.t.Errorf("%s %s: %d tells %q: %s", o.method, o.path, status, leak, body)
+	}
+	return status, body
+}
+
+// send sends a request as it is, whatever the document says of it.
+func (w *world) send(o operation, token string) (status int, body string) {
 	w.t.Helper()
 	r := must(http.NewRequestWithContext(w.t.Context(), o.method, "http://"+w.app.Addr()+o.path, strings.NewReader(o.body)))
 	if token != "" {
@@ -85,9 +95,6 @@ func (w *world) ask(o operation, token string) (status int, body string) {
 	defer got.Body.Close()
 	text, err := io.ReadAll(got.Body)
 	w.check(err)
-	if leak := regexp.MustCompile(`(?i)sqlstate|pgx|goroutine|\.go:\d|panic|select .* from|` + secret).FindString(string(text)); leak != "" {
-		w.t.Errorf("%s %s: %d tells %q: %s", o.method, o.path, got.StatusCode, leak, text)
-	}
 	return got.StatusCode, string(text)
 }
 
@@ -195,5 +202,29 @@ func (w *world) untouched(ids map[string]string) {
 	}
 	if l, err := deadletter.New(w.pool).Get(ctx, "acme", uuid.MustParse(ids["letter_id"])); err != nil || l.State != deadletter.Open {
 		w.t.Errorf("the letter is %+v, %v", l, err)
+	}
+}
+
+// A scope opens its own routes, and is enough for them.
+func TestEveryScopeOpensItsRoutes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	opened := map[string]int{}
+	for _, o := range operations(t, w.belongings()) {
+		if o.scope == "" {
+			continue
+		}
+		// A client of its own each time: an erased tenant's keys are revoked.
+		token := w.newKey("acme", "with-"+strings.ReplaceAll(o.scope, ":", "-"), auth.Scope(o.scope))
+		if status, body := w.send(operation{method: o.method, path: strings.ReplaceAll(o.path, secret, "c-1"), body: o.body}, token); status == http.StatusUnauthorized || status == http.StatusForbidden {
+			t.Errorf("%s %s with %s: %d %s", o.method, o.path, o.scope, status, body)
+			continue
+		}
+		opened[o.scope]++
+	}
+	for _, s := range auth.Scopes() {
+		if opened[string(s)] == 0 {
+			t.Errorf("%s opens nothing", s)
+		}
 	}
 }

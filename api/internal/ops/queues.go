@@ -71,9 +71,9 @@ const managementLimit = 3 * time.Second
 // maxPicture bounds the management API's answer, in bytes.
 const maxPicture = 64 << 20
 
-// NewQueues takes the management API's address (empty: none) and an AMQP URL, for its virtual host.
-func NewQueues(management, amqpURL string, lanes func(context.Context) ([]topology.Lane, error), inspect Inspector) (*Queues, error) {
-	q := &Queues{vhost: "/", http: &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConns: 2, IdleConnTimeout: time.Minute}}, lanes: lanes, inspect: inspect}
+// NewQueues takes the management API's address (empty: none), what carries requests to it, and an AMQP URL, for its virtual host.
+func NewQueues(management string, transport *http.Transport, amqpURL string, lanes func(context.Context) ([]topology.Lane, error), inspect Inspector) (*Queues, error) {
+	q := &Queues{vhost: "/", http: &http.Client{Transport: transport}, lanes: lanes, inspect: inspect}
 	first, _, _ := strings.Cut(amqpURL, ",")
 	amqp, err := url.Parse(first)
 	if err != nil {

@@ -48,7 +48,7 @@ func start(c *console.Console) *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&n.Tenant, "tenant", "", "another tenant's; takes ops:platform")
 	flags.StringVar(&n.Client, "client", "", "whose payloads")
-	flags.BoolVar(&n.WholeTenant, "whole-tenant", false, "all clients' payloads; the tenant's keys are revoked at once")
+	flags.BoolVar(&n.WholeTenant, "whole-tenant", false, "all clients' payloads; the keys and devices' credentials are revoked at once")
 	flags.StringVar(&n.Reason, "reason", "", "why")
 	flags.StringVar(&n.Actor, "actor", "", "who; the key is noted in any case")
 	_ = cmd.MarkFlagRequired("reason") // the flag is there

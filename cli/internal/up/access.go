@@ -12,7 +12,9 @@ type access struct {
 	API, Push, Key string
 	AMQP           string
 	// MQTT is the agent's own way in, with name and password; not in cupline.env.
-	MQTT       string
+	MQTT string
+	// MQTTPort is where other devices of this machine log in, of a broker that is private.
+	MQTTPort   string
 	Management string
 	// Database is the owner's, for the command line; not what services get.
 	Database string
@@ -26,6 +28,7 @@ func (a access) variables() [][2]string {
 		{"AMQP_URL", a.AMQP},
 		{"DATABASE_URL", a.Database},
 		{"RABBITMQ_MANAGEMENT_URL", a.Management},
+		{"CUPLINE_MQTT_PORT", a.MQTTPort},
 	}
 }
 

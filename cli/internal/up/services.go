@@ -36,7 +36,7 @@ func (s *stage) specs() []services.Spec {
 	}
 	specs := []services.Spec{
 		{Name: "api", Program: services.API, Env: env(s.logins.API, "CUPLINE_CONSOLE_PUSH_URL", s.access.Push)},
-		{Name: "dispatcher", Program: services.Dispatcher, Env: env(s.logins.Dispatcher, "CUPLINE_JANITOR_DATABASE_URL", s.logins.Janitor)},
+		{Name: "dispatcher", Program: services.Dispatcher, Env: env(s.logins.Dispatcher, "CUPLINE_JANITOR_DATABASE_URL", s.logins.Janitor, "CUPLINE_DEVICES_MANAGEMENT_URL", s.access.Management)},
 		{Name: "pusher", Program: services.Pusher, Env: env(s.logins.Pusher, "CUPLINE_SLOT", "pusher-0", "CUPLINE_ORIGINS", s.access.API)},
 	}
 	if s.access.MQTT != "" {

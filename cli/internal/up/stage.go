@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -154,7 +155,8 @@ func (s *stage) startBroker(ctx context.Context) (err error) {
 		return err
 	}
 	s.access.AMQP, s.access.Management = s.broker.URL(), s.broker.ManagementURL()
-	return nil
+	_, s.access.MQTTPort, err = net.SplitHostPort(s.broker.MQTTAddress())
+	return err
 }
 
 func (s *stage) startDatabase(ctx context.Context) (err error) {

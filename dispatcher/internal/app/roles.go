@@ -80,7 +80,7 @@ func (a *App) drivers() (map[string]dispatch.Driver, error) {
 		return nil, err
 	}
 	id := newDispatcherID()
-	a.log.Info("dispatcher", zap.String("id", id), zap.Strings("roles", a.cfg.Roles), zap.Strings("lanes", a.cfg.Lanes))
+	a.log.Info("at work", zap.String("dispatcher", id), zap.Strings("roles", a.cfg.Roles), zap.Strings("lanes", a.cfg.Lanes))
 	overMQTT := mqtt.New(mqtt.Config{
 		Dispatcher: id, Publisher: a.publisher, Publishing: a.publishing, Answers: a.consuming, Metrics: metrics,
 	})

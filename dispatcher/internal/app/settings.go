@@ -29,6 +29,8 @@ type Settings struct {
 
 	JanitorURL settings.Secret `env:"CUPLINE_JANITOR_DATABASE_URL" doc:"Postgres, as a member of cupline_janitor: this process then runs the janitor, which ends retention and erases; of all that do, one works. Without it no janitor runs here"`
 
+	DevicesURL settings.Secret `env:"CUPLINE_DEVICES_MANAGEMENT_URL" doc:"the broker's management API with an administrator's user and password, http://user:password@host:port: a process that also has CUPLINE_JANITOR_DATABASE_URL then ends the connections of devices whose credential was revoked, or that were deleted, within 5 s. Without it they go on until cupline devices disconnect"`
+
 	Roles []string `env:"CUPLINE_ROLES" default:"work,record" doc:"what this process does: work (execute commands), record (settle dead letters)"`
 	Lanes []string `env:"CUPLINE_LANES" default:"default" doc:"lanes whose commands it executes; each has slots, prefetch and limits of its own"`
 

@@ -201,7 +201,11 @@ func (a *App) prune(context.Context) error {
 		a.log.Info("RABBITMQ_MANAGEMENT_URL is not set: slots of pushers that are gone for good are not pruned")
 		return nil
 	}
-	directory, err := management.New(a.cfg.ManagementURL.Reveal(), a.cfg.AMQPURL.Reveal())
+	trust, err := a.cfg.Broker.Management(a.log)
+	if err != nil {
+		return err
+	}
+	directory, err := management.New(a.cfg.ManagementURL.Reveal(), trust.Transport(), a.cfg.AMQPURL.Reveal())
 	if err != nil {
 		return fmt.Errorf("RABBITMQ_MANAGEMENT_URL: %w", err)
 	}

@@ -32,7 +32,7 @@ type Client struct {
 
 // New makes a client. managementURL is http:// or https:// with user and password; the virtual
 // host is the one that amqpURL (the first, if there are several) leads to. Errors show no password.
-func New(managementURL, amqpURL string) (*Client, error) {
+func New(managementURL string, transport *http.Transport, amqpURL string) (*Client, error) {
 	base, err := url.Parse(managementURL)
 	if err != nil || base.Host == "" || base.User == nil {
 		return nil, errors.New("the management URL must be http:// or https:// with user and password")
@@ -46,7 +46,7 @@ func New(managementURL, amqpURL string) (*Client, error) {
 	if vhost == "" {
 		vhost = "/"
 	}
-	return &Client{base: base, vhost: vhost, http: http.Client{Timeout: requestLimit}}, nil
+	return &Client{base: base, vhost: vhost, http: http.Client{Transport: transport, Timeout: requestLimit}}, nil
 }
 
 // Slots lists the slots whose queues exist.

@@ -18,7 +18,7 @@ func serve(t *testing.T, handle http.HandlerFunc) *Client {
 	t.Helper()
 	server := httptest.NewServer(handle)
 	t.Cleanup(server.Close)
-	c, err := New(strings.Replace(server.URL, "http://", "http://user:secret@", 1), "amqp://u:p@h:1/a%2fb,amqp://u:p@other/")
+	c, err := New(strings.Replace(server.URL, "http://", "http://user:secret@", 1), server.Client().Transport.(*http.Transport), "amqp://u:p@h:1/a%2fb,amqp://u:p@other/")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func TestFailuresShowNoPassword(t *testing.T) {
 	t.Parallel()
 	refused := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) })
 	garbage := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) })
-	gone, err := New("http://user:secret@127.0.0.1:1", "amqp://h")
+	gone, err := New("http://user:secret@127.0.0.1:1", &http.Transport{}, "amqp://h")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,11 +74,11 @@ func TestFailuresShowNoPassword(t *testing.T) {
 func TestSettings(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{"", "h:1", "http://h:1", "://user:secret@h"} {
-		if _, err := New(url, "amqp://h"); err == nil || strings.Contains(err.Error(), "secret") {
+		if _, err := New(url, nil, "amqp://h"); err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%q: got %v", url, err)
 		}
 	}
-	if c, err := New("http://u:p@h", "amqp://h"); err != nil || c.vhost != "/" {
+	if c, err := New("http://u:p@h", nil, "amqp://h"); err != nil || c.vhost != "/" {
 		t.Errorf("got %+v, %v", c, err)
 	}
 }
