@@ -183,6 +183,26 @@ func TestWeight(t *testing.T) {
 	}
 }
 
+// What others made has its licence beside it, and goes with the files to whoever gets them.
+func TestVendoredFilesHaveTheirLicences(t *testing.T) {
+	t.Parallel()
+	h := handler(t, "")
+	vendored, err := assets.ReadDir("assets/vendor")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range vendored {
+		name, _, _ := strings.Cut(entry.Name(), ".")
+		if name == "client" { // our own
+			continue
+		}
+		licence, found := h.files["vendor/"+name+".LICENSE"]
+		if !found || !bytes.Contains(licence.plain, []byte("Copyright")) {
+			t.Errorf("%s has no licence beside it", entry.Name())
+		}
+	}
+}
+
 // The client is the one of clients/js, byte for byte: `go generate ./console` copies it.
 func TestClientIsTheOneOfThisRelease(t *testing.T) {
 	t.Parallel()

@@ -17,7 +17,7 @@ test('axe-core finds nothing serious on any page, light and dark, wide and narro
   const { letters } = await tenant.call('GET', 'dead-letters?limit=1')
   const { job_id: job } = await tenant.call('POST', 'dead-letter-jobs', { kind: 'redrive', filter: { device: 'nobody' }, reason: 'a job to look at', actor: 'ann' })
   const views = ['now', 'jobs', `jobs/${job}`, 'dead-letters', 'dead-letters/list?state=any', `dead-letters/${letters[0].letter_id}`, 'commands', `commands/${letters[0].command_id}`, 'devices', 'devices/lamp-1', 'audit', 'nothing']
-  for (const options of [{ colorScheme: 'light' }, { colorScheme: 'dark', viewport: { width: 360, height: 740 } }]) {
+  await Promise.all([{ colorScheme: 'light' }, { colorScheme: 'dark', viewport: { width: 360, height: 740 } }].map(async (options) => {
     const page = await tab(t, browser, options)
     await page.goto(`${api}/console/`)
     await page.waitForSelector('[name=key]')
@@ -36,5 +36,5 @@ test('axe-core finds nothing serious on any page, light and dark, wide and narro
     await page.goto(`${api}/console/devices/lamp-1`)
     await page.getByRole('button', { name: 'pause device lamp-1' }).click()
     assert.deepEqual(await accessibility(page), [], 'dialog of a pause')
-  }
+  }))
 })

@@ -58,6 +58,9 @@ test('a lane is paused and resumed, and the page says what waits', async (t) => 
   for (let i = 0; i < 3; i++) await tenant.send('lamp-2', 'lamp.say', [i])
   await until('the broker counts them', async () => (await queue('lane')).ready === 3)
   await page.waitForFunction(() => document.querySelector('.lane .figures dd').textContent === '3')
+  // The same figures over time, as a screen reader has them.
+  for (const words of ['waiting 3', 'consumers 0', 'age of the oldest']) await lane.locator(`.plot[aria-label*="${words}"]`).waitFor()
+  assert.equal(await lane.locator('.plot canvas').count(), 4)
   await lane.getByRole('button', { name: 'resume lane default' }).click()
   await page.getByText('3 commands wait in it now.').waitFor()
   await fillReason(page, 'done')

@@ -70,7 +70,7 @@ test('what died again and again is held, and redriven only by somebody who knows
 })
 
 test('what may have been executed is sent again only knowingly', async (t) => {
-  const { command_id: command } = await tenant.send('lamp-1', 'lamp.hang', { n: 1 })
+  const { command_id: command } = await tenant.send('lamp-1', 'lamp.selftest', { n: 1 })
   const letter = await until('the letter', async () => (await tenant.call('GET', `dead-letters?command_id=${command}`)).letters[0])
   assert.equal(letter.executed, 'maybe')
   const page = await tab(t, browser)

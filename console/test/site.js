@@ -55,7 +55,7 @@ export async function makeTenant(name = `t${Math.random().toString(36).slice(2, 
     method, body: body === undefined ? undefined : JSON.stringify(body), headers: { Authorization: `Bearer ${token}`, ...(body === undefined ? {} : { 'Content-Type': 'application/json' }) },
   })
   await call('PUT', 'device-types/lamp', { lane: 'default', driver: 'http', methods: {
-    'relay.set': { timeout: '5s', ttl: '60s', params: schema }, 'lamp.say': { timeout: '5s', idempotent: true }, 'lamp.hang': { timeout: '1s' },
+    'relay.set': { timeout: '5s', ttl: '60s', params: schema }, 'lamp.say': { timeout: '5s', idempotent: true }, 'lamp.selftest': { timeout: '1s' },
   } })
   await call('PUT', 'devices/lamp-1', { type: 'lamp', address: { url: lamps.url }, labels: { room: 'kitchen', floor: '1' } })
   await call('PUT', 'devices/lamp-2', { type: 'lamp', address: { url: lamps.url }, labels: { room: 'hall' } })
@@ -69,7 +69,7 @@ export async function makeTenant(name = `t${Math.random().toString(36).slice(2, 
   return { name, token, call, send, bury, lamps, off, stop: () => Promise.all([lamps.stop(), off.stop()]) }
 }
 
-/** A lamp's own server: it answers with the params, but for lamp.hang, which it never answers. */
+/** A lamp's own server: it answers with the params, but for lamp.selftest, which it never answers. */
 async function serveLamps() {
   let server, port = 0
   const begin = async () => {
@@ -77,7 +77,7 @@ async function serveLamps() {
       let body = ''
       for await (const part of request) body += part
       const { id, method, params } = JSON.parse(body)
-      if (method === 'lamp.hang') return
+      if (method === 'lamp.selftest') return
       response.setHeader('Content-Type', 'application/json')
       response.end(JSON.stringify({ jsonrpc: '2.0', id, result: params ?? null }))
     })

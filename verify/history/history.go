@@ -34,7 +34,7 @@ const (
 	// got: Name is redrive, job or discard, Detail the reason that was given.
 	Action Kind = "action"
 	// Fault was injected: Name says on what, Detail what, Took how long. Tenant, Client and Device
-	// say whose it was alone; without a Tenant it was everybody's.
+	// say whose it was alone, or Lane; without a Tenant and a Lane it was everybody's.
 	Fault Kind = "fault"
 	// GaveUp is a client's listener that the platform ended for good; Detail says why.
 	GaveUp Kind = "gave_up"
@@ -93,6 +93,8 @@ type Event struct {
 	As     string `json:"as,omitempty"`
 	Device string `json:"device,omitempty"`
 	Method string `json:"method,omitempty"`
+	// Lane of a post's device.
+	Lane string `json:"lane,omitempty"`
 	// Tag is unique for each body that a client made up; devices hand it back.
 	Tag        string `json:"tag,omitempty"`
 	Idempotent bool   `json:"idempotent,omitempty"`

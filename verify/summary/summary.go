@@ -38,6 +38,8 @@ type Report struct {
 	During  map[string]time.Duration `json:"during_ns,omitempty"`
 	// Helped counts what had to be done to the broker by hand.
 	Helped map[string]int `json:"helped,omitempty"`
+	// Beside is how commands fared beside faults of another client, device, tenant or lane.
+	Beside map[checker.Scope]checker.Beside `json:"beside,omitempty"`
 	// Ready is the longest that a service took after healing.
 	Ready      time.Duration       `json:"ready_ns"`
 	Violations []checker.Violation `json:"violations"`
@@ -52,7 +54,9 @@ func Of(events []history.Event) Report {
 		Posts: map[string]int{}, Outcomes: map[string]int{}, Faults: map[string]int{}, Actions: map[string]int{}, During: map[string]time.Duration{}, Helped: map[string]int{},
 		Violations: append([]checker.Violation{}, checker.Check(events)...),
 	}
-	seen, journeys := map[string]bool{}, map[string]*journey{}
+	r.Beside = checker.Bulkheads(events)
+	seen, journeys := map[string]bool{}, sent(events)
+	r.Commands = len(journeys)
 	var faults []history.Event
 	for _, e := range events {
 		switch e.Kind {
@@ -60,10 +64,6 @@ func Of(events []history.Event) Report {
 			r.Seed, r.Nodes, r.Alone = e.Name, e.Count, e.Detail == history.Alone
 		case history.Post:
 			r.Posts[e.Answer]++
-			if name := nameOf(e); journeys[name] == nil && e.Answer == history.Accepted {
-				journeys[name] = &journey{sent: e.At}
-				r.Commands++
-			}
 		case history.Outcome:
 			if seen[e.CommandID] {
 				r.Copies++
@@ -75,7 +75,7 @@ func Of(events []history.Event) Report {
 				word = e.Origin
 			}
 			r.Outcomes[word]++
-			if j := journeys[nameOf(e)]; j != nil && j.came.IsZero() && e.Client == "online" {
+			if j := journeys[nameOf(e)]; j != nil && j.came.IsZero() && e.Client == "online" && e.Redrive == 0 {
 				j.came = e.At
 			}
 		case history.Action:
@@ -97,6 +97,17 @@ func Of(events []history.Event) Report {
 	}
 	r.time(journeys, faults)
 	return r
+}
+
+// sent are the accepted commands by name. An outcome may be written down before the answer to its post is.
+func sent(events []history.Event) map[string]*journey {
+	journeys := map[string]*journey{}
+	for _, e := range events {
+		if name := nameOf(e); e.Kind == history.Post && e.Answer == history.Accepted && journeys[name] == nil {
+			journeys[name] = &journey{sent: e.At}
+		}
+	}
+	return journeys
 }
 
 func (r *Report) time(journeys map[string]*journey, faults []history.Event) {

@@ -71,7 +71,7 @@ func parse(arguments []string, progress io.Writer) (suite.Config, string, error)
 	flags.SetOutput(progress)
 	flags.Usage = func() { usage(flags) }
 	flags.Bool("smoke", false, "everything once, small and short: whether it works, not how fast")
-	flags.Func("cases", "`names`, with commas between; all when not given", func(text string) error {
+	flags.Func("cases", "`names`, with commas between; those that are not long when not given, all of them for all", func(text string) error {
 		cfg.Cases = strings.Split(text, ",")
 		return nil
 	})
@@ -97,6 +97,7 @@ func parse(arguments []string, progress io.Writer) (suite.Config, string, error)
 	flags.StringVar(&cfg.Profiles, "profiles", "", "take CPU profiles of the services in each run, into this `folder`; they cost a little")
 	file := flags.String("json", "", "write everything that was measured to this `file`")
 	repeatable(flags, &cfg)
+	trials(flags, &cfg)
 	if err := flags.Parse(arguments); err != nil {
 		return cfg, "", err
 	}

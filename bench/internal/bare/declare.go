@@ -47,3 +47,20 @@ func Declare(ctx context.Context, url string, clients int) error {
 	}
 	return nil
 }
+
+// Remove deletes a queue with what is in it.
+func Remove(ctx context.Context, url, queue string) error {
+	conn, err := dial(ctx, url, "bench declare")
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	ch, err := conn.Channel()
+	if err != nil {
+		return fmt.Errorf("delete the queue %s: %w", queue, err)
+	}
+	if _, err := ch.QueueDelete(queue, false, false, false); err != nil {
+		return fmt.Errorf("delete the queue %s: %w", queue, err)
+	}
+	return nil
+}

@@ -216,7 +216,7 @@ func TestPlanIsChecked(t *testing.T) {
 		}
 	}
 	nobody := p.plan(1)
-	nobody.Push = "ws://127.0.0.1:1/v1/connect"
+	nobody.Push = []string{"ws://127.0.0.1:1/v1/connect"}
 	if err := New(nobody).Start(t.Context()); err == nil {
 		t.Error("a run began without its clients' sockets")
 	}
@@ -271,5 +271,89 @@ func BenchmarkFrame(b *testing.B) {
 		if err := s.take(line, 0); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// inbox hands out what the peer has accepted.
+type inbox struct{ stored chan Stored }
+
+func (i inbox) New(context.Context) (all []Stored, err error) {
+	for {
+		select {
+		case one := <-i.stored:
+			all = append(all, one)
+		default:
+			return all, nil
+		}
+	}
+}
+
+// Clients that are not connected have their outcomes in an inbox, or no more than the answer.
+func TestWithoutSockets(t *testing.T) {
+	t.Parallel()
+	in := inbox{stored: make(chan Stored, 1000)}
+	p := newPeer(t, func(_ *peer, client string, ids []int64, w http.ResponseWriter) {
+		for _, id := range ids {
+			in.stored <- Stored{Client: client, ID: id, ResponseID: id}
+		}
+		w.WriteHeader(http.StatusAccepted)
+	})
+	plan := p.plan(2)
+	plan.Push, plan.Inbox = nil, in
+	r := New(plan)
+	if err := finish(t, r, 10*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if tally := r.Tally(); tally.Outcomes != 200 || tally.Mailbox != 200 {
+		t.Errorf("%+v", tally)
+	}
+	plan.Inbox, plan.AnswerIsEnd = nil, true
+	r = New(plan)
+	if err := finish(t, r, 10*time.Second); err != nil || r.Tally().Outcomes != 200 {
+		t.Errorf("%+v, %v", r.Tally(), err)
+	}
+	plan.AnswerIsEnd = false
+	if err := New(plan).Start(t.Context()); err == nil {
+		t.Error("a load without an end began")
+	}
+}
+
+// A slow client acks once in its pause, and all in the end.
+func TestSlowClient(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t, wellBehaved)
+	plan := p.plan(1)
+	plan.Slow, plan.SlowPause = 1, time.Hour
+	r := New(plan)
+	if err := finish(t, r, 10*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	p.closed.Wait()
+	for client, s := range p.sockets {
+		if s.acked != 200 || s.acks > 2 {
+			t.Errorf("%s acked %d in %d frames", client, s.acked, s.acks)
+		}
+	}
+}
+
+// A backlog is posted without waiting for its outcomes.
+func TestPosted(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t, func(_ *peer, _ string, _ []int64, w http.ResponseWriter) { w.WriteHeader(http.StatusAccepted) })
+	plan := p.plan(1)
+	plan.Rate = 1e9
+	r := New(plan)
+	if err := r.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := r.Posted(ctx); err != nil {
+		t.Error(err)
+	}
+	none, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := r.Stop(none); err == nil || !strings.Contains(err.Error(), "200 outcomes are missing") {
+		t.Errorf("got %v", err)
 	}
 }

@@ -33,6 +33,7 @@ type session struct {
 	mu      sync.Mutex
 	seq     uint64
 	acked   uint64
+	acks    int
 	saidBye bool
 }
 
@@ -51,7 +52,7 @@ func newPeer(t *testing.T, script func(*peer, string, []int64, http.ResponseWrit
 
 func (p *peer) plan(clients int) Plan {
 	plan := Plan{
-		API: strings.TrimPrefix(p.server.URL, "http://"), Push: "ws" + strings.TrimPrefix(p.server.URL, "http") + "/v1/connect",
+		API: strings.TrimPrefix(p.server.URL, "http://"), Push: []string{"ws" + strings.TrimPrefix(p.server.URL, "http") + "/v1/connect"},
 		Devices: []string{"d-0", "d-1", "d-2"}, Method: "relay.set", Size: 256, Batch: 1, Workers: 4, Window: 64, Limit: 200,
 	}
 	for i := range clients {
@@ -92,7 +93,7 @@ func (p *peer) take(r *http.Request, s *session, f push.ClientFrame) error {
 		p.mu.Unlock()
 		return s.conn.WriteMessage(websocket.TextMessage, push.Encode(push.TypeWelcome, push.Welcome{Window: f.Window}))
 	case push.TypeAck:
-		s.acked = f.Seq
+		s.acked, s.acks = f.Seq, s.acks+1
 	case push.TypeBye:
 		s.saidBye = true
 		return fmt.Errorf("bye")

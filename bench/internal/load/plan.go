@@ -1,6 +1,7 @@
 package load
 
 import (
+	"context"
 	"errors"
 	"time"
 )
@@ -13,11 +14,34 @@ type Client struct {
 	next  int64
 }
 
+// Inbox tells of outcomes that wait for clients which are not connected.
+type Inbox interface {
+	// New are the outcomes that came since it was asked last.
+	New(ctx context.Context) ([]Stored, error)
+}
+
+// Stored is an outcome that waits for its client.
+type Stored struct {
+	Client string
+	// ID is the command's, ResponseID that within the response.
+	ID, ResponseID int64
+	// Reason is empty for a result.
+	Reason string
+}
+
 // Plan says what to offer.
 type Plan struct {
-	// API is host:port of the intake, Push the WebSocket address of the pusher.
+	// API is host:port of the intake, Push the WebSocket addresses of the pushers, among which clients take turns. Without
+	// any, no client is connected, and Inbox or AnswerIsEnd says what ends a command.
 	API  string
-	Push string
+	Push []string
+	// Inbox is where the outcomes of clients that are not connected come to.
+	Inbox Inbox
+	// AnswerIsEnd takes the acceptance of a command for its outcome.
+	AnswerIsEnd bool
+	// Slow is how many of the clients let SlowPause go by between two acks.
+	Slow      int
+	SlowPause time.Duration
 	// Clients take turns, and so do Devices; all devices of one type.
 	Clients []*Client
 	Devices []string
@@ -42,6 +66,10 @@ func (p Plan) check() error {
 		return errors.New("a load needs clients and devices")
 	case p.Batch < 1 || p.Workers < 1 || p.Window < 1 || p.Limit < p.Batch:
 		return errors.New("a load needs a batch, workers, a window and a limit of 1 or more")
+	case len(p.Push) == 0 && p.Inbox == nil && !p.AnswerIsEnd:
+		return errors.New("a load needs sockets, an inbox, or answers that are the end")
+	case p.Slow < 0 || p.Slow > len(p.Clients):
+		return errors.New("a load cannot have more slow clients than clients")
 	case p.Rate < 0:
 		return errors.New("a load's rate cannot be negative")
 	}

@@ -28,6 +28,7 @@ type Run struct {
 	broken   <-chan struct{}         // closed then, or when all is given up
 	cause    func() error
 	workers  sync.WaitGroup
+	watching sync.WaitGroup
 
 	mu       sync.Mutex // guards the rest
 	problems map[int]int
@@ -50,19 +51,38 @@ func (r *Run) Start(ctx context.Context) error {
 	r.broken, r.cancel, r.cause = life.Done(), cancel, func() error { return context.Cause(life) }
 	r.epoch = time.Now()
 	for _, client := range r.plan.Clients {
-		b := newBook(client.next+1, r.pending)
-		s, err := open(ctx, r.plan, client, b)
-		if err != nil {
-			r.cancel(err)
-			return errors.Join(err, r.leave())
-		}
-		r.books, r.sockets = append(r.books, b), append(r.sockets, s)
-		s.run(r.now, r.fail)
+		r.books = append(r.books, newBook(client.next+1, r.pending))
+	}
+	if err := r.connect(ctx); err != nil {
+		r.cancel(err)
+		return errors.Join(err, r.leave())
+	}
+	if r.plan.Inbox != nil {
+		r.watching.Go(func() { r.watch(life) })
 	}
 	if r.plan.Rate > 0 {
 		r.startOpen(life)
 	} else {
 		r.startClosed(life)
+	}
+	return nil
+}
+
+// connect opens every client's socket, if clients have any.
+func (r *Run) connect(ctx context.Context) error {
+	for i, client := range r.plan.Clients {
+		if len(r.plan.Push) == 0 {
+			return nil
+		}
+		s, err := open(ctx, r.plan.Push[i%len(r.plan.Push)], r.plan.Window, client, r.books[i])
+		if err != nil {
+			return err
+		}
+		if i < r.plan.Slow {
+			s.pause = r.plan.SlowPause
+		}
+		r.sockets = append(r.sockets, s)
+		s.run(r.now, r.fail)
 	}
 	return nil
 }
@@ -111,6 +131,7 @@ func (r *Run) Stop(ctx context.Context) error {
 }
 
 func (r *Run) leave() error {
+	r.watching.Wait()
 	failures := make(chan error, len(r.sockets))
 	for _, s := range r.sockets {
 		go func() { failures <- s.leave() }()
@@ -169,11 +190,17 @@ func (r *Run) post(ctx context.Context, h *hand, due time.Duration, waiter chan<
 	now := r.now()
 	if err == nil && status == http.StatusAccepted && r.plan.Batch == 1 {
 		h.book.answer(first, accepted, now)
+		if r.plan.AnswerIsEnd {
+			h.book.settle(first, first, "", false, now)
+		}
 		return false
 	}
 	fates := judge(status, answer, err, r.plan.Batch)
 	for i, f := range fates {
 		h.book.answer(first+int64(i), f, now)
+		if r.plan.AnswerIsEnd && f == accepted {
+			h.book.settle(first+int64(i), first+int64(i), "", false, now)
+		}
 		turnedAway = turnedAway || f != accepted
 	}
 	if turnedAway {
@@ -223,4 +250,21 @@ func (r *Run) Latencies(from, to time.Time) Latencies {
 		l.add(b, from.Sub(r.epoch), to.Sub(r.epoch))
 	}
 	return l
+}
+
+// Posted returns when the plan's limit has been posted, and answered; its outcomes may be open.
+func (r *Run) Posted(ctx context.Context) error {
+	posted := make(chan struct{})
+	go func() {
+		defer close(posted)
+		r.workers.Wait()
+	}()
+	select {
+	case <-posted:
+		return r.unaccepted()
+	case <-ctx.Done():
+		r.stopOnce.Do(func() { close(r.stopped) })
+		<-posted
+		return fmt.Errorf("post a backlog: %d commands are posted: %w", r.issued.Load(), context.Cause(ctx))
+	}
 }

@@ -33,6 +33,8 @@ type socket struct {
 	book  *book
 	clock func() time.Duration
 	fail  func(error)
+	// pause is what goes by between two acks.
+	pause time.Duration
 
 	last    atomic.Uint64 // seq of the newest outcome
 	news    chan struct{} // an outcome has come
@@ -44,10 +46,10 @@ type socket struct {
 }
 
 // open connects a client and waits until outcomes can come.
-func open(ctx context.Context, plan Plan, client *Client, b *book) (*socket, error) {
+func open(ctx context.Context, address string, window int, client *Client, b *book) (*socket, error) {
 	dialer := websocket.Dialer{HandshakeTimeout: dialLimit, Subprotocols: []string{push.Subprotocol}}
 	//nolint:bodyclose // the body of a refused handshake is in memory, that of another is the connection
-	conn, answer, err := dialer.DialContext(ctx, plan.Push, http.Header{"Authorization": {"Bearer " + client.Token}})
+	conn, answer, err := dialer.DialContext(ctx, address, http.Header{"Authorization": {"Bearer " + client.Token}})
 	if err != nil {
 		if answer != nil {
 			err = fmt.Errorf("%w: %s", err, answer.Status)
@@ -55,10 +57,10 @@ func open(ctx context.Context, plan Plan, client *Client, b *book) (*socket, err
 		return nil, fmt.Errorf("connect client %s to the pusher: %w", client.ID, err)
 	}
 	s := &socket{
-		conn: conn, book: b, news: make(chan struct{}, 1),
+		conn: conn, book: b, pause: ackPause, news: make(chan struct{}, 1),
 		leaving: make(chan struct{}), acked: make(chan struct{}), ended: make(chan struct{}),
 	}
-	if err := s.welcome(plan.Window); err != nil {
+	if err := s.welcome(window); err != nil {
 		return nil, errors.Join(fmt.Errorf("connect client %s to the pusher: %w", client.ID, err), conn.Close())
 	}
 	return s, nil
@@ -181,13 +183,13 @@ func (s *socket) settle(f frame, now time.Duration) {
 // ack acks what has come, all together, and pauses; it ends when the socket is leaving, with all acked.
 func (s *socket) ack() {
 	defer close(s.acked)
-	pause := time.NewTimer(ackPause)
+	pause := time.NewTimer(s.pause)
 	defer pause.Stop()
 	var acked uint64
 	for leaving := false; !leaving; {
 		select {
 		case <-s.news:
-			pause.Reset(ackPause)
+			pause.Reset(s.pause)
 			select {
 			case <-pause.C:
 			case <-s.leaving:

@@ -7,19 +7,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/cupline/cupline/bench/internal/load"
 	"github.com/cupline/cupline/bench/internal/measure"
 	"github.com/cupline/cupline/bench/internal/usage"
+	pool "github.com/cupline/cupline/chassis/postgres"
 	"github.com/cupline/cupline/local/packages"
 	"github.com/cupline/cupline/local/place"
-	"github.com/cupline/cupline/local/ports"
 	"github.com/cupline/cupline/local/postgres"
 	"github.com/cupline/cupline/local/process"
 	"github.com/cupline/cupline/local/rabbitmq"
@@ -29,7 +28,7 @@ import (
 
 const (
 	// readyLimit bounds the services' start.
-	readyLimit = time.Minute
+	readyLimit = 2 * time.Minute
 	// serviceGrace is how long a service may take to stop by itself.
 	serviceGrace = 40 * time.Second
 	// stopLimit bounds stopping everything.
@@ -44,6 +43,10 @@ type Config struct {
 	BrokerOnly bool
 	// Clients and Devices are how many of them there are; as many devices of each type.
 	Clients, Devices int
+	// DeviceServer is the address of those that answer over HTTP.
+	DeviceServer string
+	// Tools are further programs to build, packages of the checkout such as ./bench/cmd/crowd.
+	Tools []string
 	// Settings are further ones of the services, NAME to value.
 	Settings map[string]string
 	// Broker and Database are further lines of rabbitmq.conf and postgresql.conf, "key = value" each.
@@ -62,27 +65,25 @@ type Platform struct {
 	database *postgres.Instance
 	logins   map[string]string // the services' database URLs by program
 	accounts *services.Accounts
-	services []*services.Service
-	ports    []*ports.Reservation // the services'
-	names    []string
+	members  []*Member
+	pool     *pool.Pool // as the tables' owner
+	crowd    []string   // tokens of the clients that only listen
 
-	// API is host:port of the intake, Push the pusher's WebSocket address.
-	API, Push string
-	// Internal are the services' internal ports, host:port by name.
-	Internal map[string]string
-	Clients  []*load.Client
+	// API is host:port of the intake.
+	API     string
+	Clients []*load.Client
 }
 
 // Start builds and runs a platform with its clients and devices. The error says what stands in the way, and wraps
 // place.ErrLocked while another bench runs in the folder; nothing is left running then.
 func Start(ctx context.Context, cfg Config) (*Platform, error) {
-	p := &Platform{cfg: cfg, Internal: map[string]string{}}
+	p := &Platform{cfg: cfg}
 	if err := p.claim(); err != nil {
 		return nil, err
 	}
-	steps := []func(context.Context) error{p.clear, p.build, p.startInstances, p.migrate, p.prepare, p.register, p.startServices}
+	steps := []func(context.Context) error{p.clear, p.build, p.startInstances, p.migrate, p.prepare, p.open, p.register, p.startServices}
 	if cfg.BrokerOnly {
-		steps = []func(context.Context) error{p.clear, p.startBroker}
+		steps = []func(context.Context) error{p.clear, p.prepareTools, p.startBroker}
 	}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
@@ -106,18 +107,43 @@ func (p *Platform) clear(ctx context.Context) error {
 	if err := packages.Ensure(ctx, p.cfg.Progress, packages.Broker(), packages.Database()); err != nil {
 		return err
 	}
-	for _, name := range serviceNames() {
-		if err := p.set().End(ctx, name, time.Second); err != nil {
-			return fmt.Errorf("end a service of an earlier run: %w", err)
-		}
+	if err := p.endEarlier(ctx); err != nil {
+		return err
 	}
 	return p.discard(ctx)
 }
 
 func (p *Platform) build(ctx context.Context) error {
 	p.say("building the services")
-	return services.Build(ctx, p.cfg.Root, p.set().Programs, p.cfg.Build...)
+	if err := services.Build(ctx, p.cfg.Root, p.set().Programs, p.cfg.Build...); err != nil {
+		return err
+	}
+	return p.tools(ctx)
 }
+
+// tools builds what the load itself runs as programs of their own.
+func (p *Platform) tools(ctx context.Context) error {
+	if len(p.cfg.Tools) == 0 {
+		return nil
+	}
+	build := exec.CommandContext(ctx, "go", append([]string{"build", "-buildvcs=false", "-o", p.set().Programs + string(filepath.Separator)}, p.cfg.Tools...)...)
+	build.Dir = p.cfg.Root
+	if said, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("build the programs of the load: %w\n%s", err, said)
+	}
+	return nil
+}
+
+// prepareTools builds them where no service is.
+func (p *Platform) prepareTools(ctx context.Context) error {
+	if err := os.MkdirAll(p.set().Programs, 0o755); err != nil {
+		return fmt.Errorf("make the folder for the programs: %w", err)
+	}
+	return p.tools(ctx)
+}
+
+// Program is the path of one that was built.
+func (p *Platform) Program(name string) string { return filepath.Join(p.set().Programs, name) }
 
 func (p *Platform) startInstances(ctx context.Context) error {
 	var started sync.WaitGroup
@@ -166,49 +192,6 @@ func (p *Platform) prepare(ctx context.Context) error {
 	return err
 }
 
-func (p *Platform) startServices(ctx context.Context) error {
-	env := p.addresses()
-	// The platform is measured, not its limits.
-	env["CUPLINE_KEY_RATE"], env["CUPLINE_CLIENT_RATE"], env["CUPLINE_DEVICE_RATE"] = "0", "0", "0"
-	env["CUPLINE_SLOT"], env["CUPLINE_LANES"], env["CUPLINE_NOOP_DRIVER"] = "bench", "default,"+swiftLane, "true"
-	for name, value := range p.cfg.Settings {
-		env[name] = value
-	}
-	for _, name := range serviceNames() {
-		own := maps.Clone(env)
-		own["DATABASE_URL"] = p.logins[name]
-		if name == services.Dispatcher {
-			own["CUPLINE_JANITOR_DATABASE_URL"] = p.logins["janitor"]
-		}
-		reserved, err := ports.Reserve(0, 0)
-		if err != nil {
-			return err
-		}
-		p.ports = append(p.ports, reserved)
-		service, err := p.set().Start(services.Spec{Name: name, Program: name, Env: own, Ports: reserved})
-		if err != nil {
-			return err
-		}
-		p.services, p.names = append(p.services, service), append(p.names, name)
-		p.Internal[name] = service.Internal
-		switch name {
-		case services.API:
-			p.API = service.Public
-		case services.Pusher:
-			p.Push = "ws://" + service.Public + "/v1/connect"
-		}
-	}
-	ctx, cancel := context.WithTimeout(ctx, readyLimit)
-	defer cancel()
-	for i, service := range p.services {
-		if err := service.WaitReady(ctx); err != nil {
-			return fmt.Errorf("%s is not ready: %w", p.names[i], err)
-		}
-	}
-	p.say("the platform is ready")
-	return nil
-}
-
 // BrokerURL is the broker's AMQP address.
 func (p *Platform) BrokerURL() string { return p.broker.URL() }
 
@@ -236,8 +219,8 @@ func (p *Platform) Accounts() ([]measure.Account, error) {
 		}
 		accounts = append(accounts, account(instance.name, found.PID()))
 	}
-	for i, service := range p.services {
-		accounts = append(accounts, account(p.names[i], service.PID()))
+	for _, m := range p.members {
+		accounts = append(accounts, account(m.Program, m.PID()))
 	}
 	return accounts, nil
 }
@@ -250,13 +233,9 @@ func account(name string, pid int) measure.Account {
 func (p *Platform) Stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, stopLimit)
 	defer cancel()
-	failures := make(chan error, len(p.services))
-	for _, service := range p.services {
-		go func() { failures <- service.Stop(ctx, syscall.SIGTERM, serviceGrace) }()
-	}
-	var err error
-	for range p.services {
-		err = errors.Join(err, <-failures)
+	err := p.endAll(ctx)
+	if p.pool != nil {
+		p.pool.Close()
 	}
 	// What is to be deleted need not be brought in order first.
 	if p.broker != nil {
@@ -264,9 +243,6 @@ func (p *Platform) Stop(ctx context.Context) error {
 	}
 	if p.database != nil {
 		err = errors.Join(err, p.database.Kill())
-	}
-	for _, reserved := range p.ports {
-		err = errors.Join(err, reserved.Release())
 	}
 	return errors.Join(err, p.discard(ctx), p.lock.Release())
 }

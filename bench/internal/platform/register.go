@@ -2,13 +2,14 @@ package platform
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"sync"
 	"time"
 
 	"github.com/cupline/cupline/bench/internal/devices"
-	"github.com/cupline/cupline/bench/internal/load"
 	pool "github.com/cupline/cupline/chassis/postgres"
 	"github.com/cupline/cupline/schema/device"
 	"github.com/cupline/cupline/schema/topology"
@@ -20,6 +21,8 @@ const (
 	tenant = "bench"
 	// swiftLane is the lane whose ledger is off.
 	swiftLane = "swift"
+	// BacklogLane is taken by no dispatcher unless the bench starts one for it.
+	BacklogLane = "backlog"
 	// Method is what every type of device understands.
 	Method = "relay.set"
 	// writers is how many rows are written at once: each waits for the disk.
@@ -37,6 +40,10 @@ const (
 	Ledger Kind = "ledger"
 	// MQTT is Ledger with a device that answers over MQTT.
 	MQTT Kind = "mqtt"
+	// HTTP is Ledger with a device that answers over HTTP.
+	HTTP Kind = "http"
+	// Backlog is Ledger on a lane of its own, whose dispatcher the bench starts when it likes.
+	Backlog Kind = "backlog"
 )
 
 func types() []device.Type {
@@ -47,6 +54,8 @@ func types() []device.Type {
 			Methods: map[string]device.Method{Method: {Timeout: timeout, Idempotent: true}}},
 		{Tenant: tenant, Name: string(Ledger), Lane: topology.DefaultLane().Name, Driver: "noop", Methods: ordinary},
 		{Tenant: tenant, Name: string(MQTT), Lane: topology.DefaultLane().Name, Driver: "mqtt", Methods: ordinary},
+		{Tenant: tenant, Name: string(HTTP), Lane: topology.DefaultLane().Name, Driver: "http", Methods: ordinary},
+		{Tenant: tenant, Name: string(Backlog), Lane: BacklogLane, Driver: "noop", Methods: map[string]device.Method{Method: {Timeout: timeout, TTL: device.Duration(time.Hour)}}},
 	}
 }
 
@@ -72,24 +81,42 @@ func (p *Platform) Fleet(ctx context.Context, connections int) (*devices.Fleet, 
 	})
 }
 
-// register writes the tenant, its clients' keys, the types and the devices.
-func (p *Platform) register(ctx context.Context) error {
-	db, err := pool.Open(ctx, pool.Config{URL: p.database.URL(), MaxConns: writers, ApplicationName: "cupline-bench"})
+// open connects to the database as the tables' owner. What it writes is not waited for: the tables that are measured are written by
+// the services, which do wait.
+func (p *Platform) open(ctx context.Context) (err error) {
+	address, err := url.Parse(p.database.URL())
+	if err != nil {
+		return errors.New("the database's address cannot be read") // the parser's words may show a password
+	}
+	query := address.Query()
+	query.Set("synchronous_commit", "off")
+	address.RawQuery = query.Encode()
+	p.pool, err = pool.Open(ctx, pool.Config{URL: address.String(), MaxConns: writers, ApplicationName: "cupline-bench", StatementTimeout: 10 * time.Minute})
 	if err != nil {
 		return fmt.Errorf("open the database: %w", err)
 	}
-	defer db.Close()
-	keys, things := identity.New(db), registry.New(db)
+	return nil
+}
+
+// Pool is the bench's own, as the tables' owner.
+func (p *Platform) Pool() *pool.Pool { return p.pool }
+
+// register writes the tenant, its clients' keys, the types and the devices.
+func (p *Platform) register(ctx context.Context) error {
+	keys, things := identity.New(p.pool), registry.New(p.pool)
 	if _, err := keys.PutTenant(ctx, tenant, "Bench"); err != nil {
 		return fmt.Errorf("make the tenant: %w", err)
 	}
-	if err := p.registerClients(ctx, keys); err != nil {
+	if err := p.MoreClients(ctx, p.cfg.Clients); err != nil {
 		return err
 	}
-	lane := topology.DefaultLane()
-	lane.Name, lane.LedgerOff = swiftLane, true
-	if _, err := things.PutLane(ctx, lane); err != nil {
-		return fmt.Errorf("make the lane without ledger: %w", err)
+	swift, backlog := topology.DefaultLane(), topology.DefaultLane()
+	swift.Name, swift.LedgerOff = swiftLane, true
+	backlog.Name, backlog.MaxLength = BacklogLane, topology.MaxLaneLength
+	for _, lane := range []topology.Lane{swift, backlog} {
+		if _, err := things.PutLane(ctx, lane); err != nil {
+			return fmt.Errorf("make the lane %s: %w", lane.Name, err)
+		}
 	}
 	var all []device.Device
 	for _, t := range types() {
@@ -97,7 +124,15 @@ func (p *Platform) register(ctx context.Context) error {
 			return fmt.Errorf("make the device type %s: %w", t.Name, err)
 		}
 		for _, id := range p.Devices(Kind(t.Name)) {
-			all = append(all, device.Device{Tenant: tenant, ID: id, Type: t.Name})
+			d := device.Device{Tenant: tenant, ID: id, Type: t.Name}
+			if Kind(t.Name) == HTTP && p.cfg.DeviceServer != "" {
+				address, err := json.Marshal(map[string]string{"url": "http://" + p.cfg.DeviceServer + "/" + id})
+				if err != nil {
+					return fmt.Errorf("write a device's address: %w", err)
+				}
+				d.Address = address
+			}
+			all = append(all, d)
 		}
 	}
 	return each(ctx, all, func(ctx context.Context, d device.Device) error {
@@ -106,20 +141,6 @@ func (p *Platform) register(ctx context.Context) error {
 		}
 		return nil
 	})
-}
-
-func (p *Platform) registerClients(ctx context.Context, keys *identity.Store) error {
-	for i := range p.cfg.Clients {
-		client := fmt.Sprintf("client-%03d", i)
-		token, _, err := keys.CreateKey(ctx, identity.NewKey{
-			Tenant: tenant, Client: client, Name: "bench", Scopes: []string{"commands:send", "replies:read"},
-		})
-		if err != nil {
-			return fmt.Errorf("make the key of %s: %w", client, err)
-		}
-		p.Clients = append(p.Clients, &load.Client{ID: client, Token: token})
-	}
-	return nil
 }
 
 // each calls f for all items, several at a time, and returns the first error.

@@ -2,6 +2,7 @@
 package report
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -47,7 +48,18 @@ type Kind string
 const (
 	Ceiling Kind = "ceiling"
 	Paced   Kind = "latency"
+	// Trial runs are no commands in a loop; they have figures of their own.
+	Trial Kind = "trial"
 )
+
+// Figure is one thing that a trial found.
+type Figure struct {
+	// What was measured, At which size or setting, and in which Unit.
+	What  string  `json:"what"`
+	At    string  `json:"at,omitempty"`
+	Value float64 `json:"value"`
+	Unit  string  `json:"unit"`
+}
 
 // Run is one run of a case.
 type Run struct {
@@ -66,8 +78,19 @@ type Run struct {
 	Latency measure.Latency `json:"latency"`
 	Answer  measure.Latency `json:"answer,omitzero"`
 	Tally   *load.Tally     `json:"tally,omitempty"`
+	// Hops say where the time of a paced run went.
+	Hops []Hop `json:"hops,omitempty"`
+	// Figures are a trial's.
+	Figures []Figure `json:"figures,omitempty"`
 	// Problem says why this run gives no figure.
 	Problem string `json:"problem,omitempty"`
+}
+
+// Hop is a part of a command's way.
+type Hop struct {
+	Name string        `json:"name"`
+	P50  time.Duration `json:"p50_ns"`
+	P99  time.Duration `json:"p99_ns"`
 }
 
 // Failed are the runs that give no figure.
@@ -147,4 +170,14 @@ func (r Report) Rate(name string) float64 {
 		}
 	}
 	return 0
+}
+
+// MedianRun is the run whose cost lies in the middle; the zero value of none.
+func MedianRun(runs []Run) Run {
+	if len(runs) == 0 {
+		return Run{}
+	}
+	cost := func(run Run) float64 { return run.Reading.PerThousand(measure.Platform, "") }
+	ordered := slices.SortedFunc(slices.Values(runs), func(a, b Run) int { return cmp.Compare(cost(a), cost(b)) })
+	return ordered[(len(ordered)-1)/2]
 }

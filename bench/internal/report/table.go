@@ -28,6 +28,8 @@ func (r Report) Table(out io.Writer) error {
 	r.head(w)
 	r.ceiling(w)
 	r.paced(w)
+	r.hops(w)
+	r.trials(w)
 	r.problems(w)
 	return w.err
 }
@@ -57,7 +59,7 @@ func (r Report) ceiling(w io.Writer) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	columns(t, "case", "per s", "of plain", "p50 ms", "p99 ms", "p99.9 ms", payers(Ceiling), "all", "load", "others")
 	for _, g := range groups {
-		cells := []any{g.name, whole(g.median(rate)), ratio(g)}
+		cells := []any{g.name, Whole(g.median(rate)), ratio(g)}
 		cells = append(cells, latencies(g, func(run Run) measure.Latency { return run.Latency })...)
 		columns(t, append(cells, costs(g, Ceiling)...)...)
 	}
@@ -78,12 +80,58 @@ func (r Report) paced(w io.Writer) {
 		if g.share > 0 {
 			share = fmt.Sprintf("%.0f %%", 100*g.share)
 		}
-		cells := []any{g.name, whole(g.median(func(run Run) float64 { return run.Offered })), share, whole(g.median(rate))}
+		cells := []any{g.name, Whole(g.median(func(run Run) float64 { return run.Offered })), share, Whole(g.median(rate))}
 		cells = append(cells, latencies(g, func(run Run) measure.Latency { return run.Latency })...)
 		cells = append(cells, latencies(g, func(run Run) measure.Latency { return run.Answer })...)
 		columns(t, append(cells, costs(g, Paced)...)...)
 	}
 	flush(t)
+}
+
+func (r Report) hops(w io.Writer) {
+	first := true
+	for _, run := range r.Runs {
+		if run.Problem != "" || len(run.Hops) == 0 {
+			continue
+		}
+		if first {
+			fmt.Fprint(w, "\nWhere the time goes, ms, as the services' histograms tell it to within a tenth; times since the acceptance are to the millisecond.\n")
+			first = false
+		}
+		fmt.Fprintf(w, "\n%s at %s per s\n", run.Case, Whole(run.Offered))
+		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		columns(t, "  hop", "p50", "p99")
+		for _, hop := range run.Hops {
+			columns(t, "  "+hop.Name, millis(hop.P50), millis(hop.P99))
+		}
+		flush(t)
+	}
+}
+
+func millis(d time.Duration) string { return fmt.Sprintf("%.1f", float64(d)/float64(time.Millisecond)) }
+
+func (r Report) trials(w io.Writer) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	first := true
+	for _, run := range r.Runs {
+		for _, f := range run.Figures {
+			if first {
+				fmt.Fprint(w, "\nFurther figures:\n\n")
+				columns(t, " case", "what", "at", "value", "unit")
+				first = false
+			}
+			columns(t, " "+run.Case, f.What, f.At, Number(f.Value), f.Unit)
+		}
+	}
+	flush(t)
+}
+
+// Number writes a figure with as many digits as it has a meaning: whole ones above a hundred, three digits below.
+func Number(n float64) string {
+	if n >= 100 || n <= -100 || n == 0 {
+		return Whole(n)
+	}
+	return fmt.Sprintf("%.3g", n)
 }
 
 func (r Report) problems(w io.Writer) {
@@ -133,8 +181,8 @@ func costs(g *group, kind Kind) []any {
 	return append(cells, fmt.Sprintf("%.2f", others))
 }
 
-// whole writes a number with commas between thousands.
-func whole(n float64) string {
+// Whole writes a number with commas between thousands.
+func Whole(n float64) string {
 	digits := fmt.Sprintf("%.0f", n)
 	for i := len(digits) - 3; i > 0; i -= 3 {
 		digits = digits[:i] + "," + digits[i:]

@@ -16,7 +16,7 @@ import (
 type Config struct {
 	// Root is the checkout, Folder where instances and logs are kept meanwhile.
 	Root, Folder string
-	// Cases by name, in the order of [Cases]; empty means all.
+	// Cases by name, in the order of [Cases]; empty means all that are not long, "all" means the long ones, too.
 	Cases []string
 	// Rates of the latency cases.
 	Rates []Rate
@@ -31,6 +31,10 @@ type Config struct {
 	Devices, Connections int
 	// Size of a request, and of a message of the bare pipeline, in bytes.
 	Size int
+	// Sizes of the trials.
+	Sizes Sizes
+	// TestOutput is what `go test -json` wrote, for the case tests; it runs the tests itself when empty.
+	TestOutput string
 	// Settings are further ones of the services.
 	Settings map[string]string
 	// Broker and Database are further lines of rabbitmq.conf and postgresql.conf, "key = value" each.
@@ -53,15 +57,18 @@ func Default() Config {
 		Rates:  []Rate{{PerSecond: 20}, {Share: 0.1}, {Share: 0.25}, {Share: 0.5}, {Share: 0.8}},
 		Warmup: 2 * time.Second, Length: 10 * time.Second, Rounds: 2, Limit: 500_000,
 		Clients: 50, Window: 64, Workers: 512, Devices: 1000, Connections: 1000, Size: 256,
+		Sizes: fullSizes(),
 	}
 }
 
-// Smoke is everything once, small and short: whether it works, not how fast.
+// Smoke is all cases but those apart once, small and short: whether it works, not how fast.
 func Smoke() Config {
 	c := Default()
+	c.Cases = []string{everything}
 	c.Rates = []Rate{{PerSecond: 20}, {Share: 0.25}}
 	c.Warmup, c.Length, c.Rounds = 200*time.Millisecond, 500*time.Millisecond, 1
 	c.Limit, c.Clients, c.Workers, c.Devices, c.Connections = 20_000, 5, 20, 50, 50
+	c.Sizes = smallSizes()
 	return c
 }
 
@@ -74,7 +81,7 @@ func (c Config) Check() error {
 		}
 	}
 	for _, name := range c.Cases {
-		if !slices.ContainsFunc(cases(), func(known Case) bool { return known.Name == name }) {
+		if name != everything && !slices.ContainsFunc(cases(), func(known Case) bool { return known.Name == name }) {
 			problems = append(problems, fmt.Errorf("there is no case %q", name))
 		}
 	}
@@ -91,7 +98,7 @@ func (c Config) Check() error {
 	if c.Connections < 1 || c.Connections > c.Devices {
 		problems = append(problems, fmt.Errorf("device connections are %d: must be 1 to the number of devices", c.Connections))
 	}
-	return errors.Join(append(problems, c.checkRates())...)
+	return errors.Join(append(problems, c.Sizes.check(), c.checkRates())...)
 }
 
 // checkRates finds latency cases without a rate, and shares of a ceiling that is not measured.
@@ -112,11 +119,28 @@ func (c Config) checkRates() error {
 	return nil
 }
 
+// everything names all cases but those that stand apart.
+const everything = "all"
+
+// tools are the load's own programs that the cases need.
+func (c Config) tools() []string {
+	var tools []string
+	if slices.ContainsFunc(c.chosen(), func(one Case) bool { return one.echo }) {
+		tools = append(tools, "./bench/cmd/echo")
+	}
+	if slices.ContainsFunc(c.chosen(), func(one Case) bool { return one.trial != nil }) {
+		tools = append(tools, "./bench/cmd/crowd")
+	}
+	return tools
+}
+
 // chosen are the cases to run.
 func (c Config) chosen() []Case {
 	var chosen []Case
 	for _, one := range cases() {
-		if len(c.Cases) == 0 || slices.Contains(c.Cases, one.Name) {
+		named := slices.Contains(c.Cases, one.Name)
+		all := slices.Contains(c.Cases, everything) && !one.apart
+		if named || all || len(c.Cases) == 0 && !one.long && !one.apart {
 			chosen = append(chosen, one)
 		}
 	}
@@ -125,7 +149,7 @@ func (c Config) chosen() []Case {
 
 // platform tells whether any case needs the platform, and not only the broker.
 func (c Config) platform() bool {
-	return slices.ContainsFunc(c.chosen(), func(one Case) bool { return one.bare == nil })
+	return slices.ContainsFunc(c.chosen(), func(one Case) bool { return one.bare == nil && !one.echo })
 }
 
 func (c Config) describe() []report.Setting {

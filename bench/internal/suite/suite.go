@@ -5,20 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"runtime"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/cupline/cupline/bench/internal/bare"
+	"github.com/cupline/cupline/bench/internal/devices"
 	"github.com/cupline/cupline/bench/internal/load"
 	"github.com/cupline/cupline/bench/internal/measure"
 	"github.com/cupline/cupline/bench/internal/platform"
 	"github.com/cupline/cupline/bench/internal/profile"
 	"github.com/cupline/cupline/bench/internal/report"
 	"github.com/cupline/cupline/bench/internal/usage"
-	"github.com/cupline/cupline/local/packages"
 )
 
 // drainLimit bounds the wait for the outcomes of what was accepted in a run: the commands' own timeout, the 10 s after which
@@ -34,6 +30,7 @@ type bench struct {
 	platform *platform.Platform
 	accounts []measure.Account
 	report   report.Report
+	outcomes int64 // the last id that outcomes of trials began at
 }
 
 // Run measures. The report is of use also with an error that wraps ErrNoFigure.
@@ -45,23 +42,25 @@ func Run(ctx context.Context, cfg Config) (report.Report, error) {
 	b.report = report.Report{
 		Format: report.Format, At: time.Now().UTC(), Commit: commit(ctx, cfg.Root), Machine: usage.Describe(), Settings: cfg.describe(),
 	}
-	p, err := platform.Start(ctx, platform.Config{
-		Root: cfg.Root, Folder: cfg.Folder, BrokerOnly: !cfg.platform(), Clients: cfg.Clients, Devices: cfg.Devices,
-		Settings: cfg.Settings, Broker: cfg.Broker, Database: cfg.Database, Build: cfg.Build, Progress: cfg.Progress,
-	})
+	server, err := devices.Serve(ctx)
 	if err != nil {
 		return report.Report{}, err
 	}
+	p, err := platform.Start(ctx, platform.Config{
+		Root: cfg.Root, Folder: cfg.Folder, BrokerOnly: !cfg.platform(), Clients: cfg.Clients, Devices: cfg.Devices,
+		DeviceServer: server.Address(), Tools: cfg.tools(),
+		Settings: cfg.Settings, Broker: cfg.Broker, Database: cfg.Database, Build: cfg.Build, Progress: cfg.Progress,
+	})
+	if err != nil {
+		return report.Report{}, errors.Join(err, server.Close())
+	}
 	b.platform = p
 	err = b.measure(ctx)
-	return b.report, errors.Join(err, p.Stop(context.WithoutCancel(ctx)))
+	return b.report, errors.Join(err, p.Stop(context.WithoutCancel(ctx)), server.Close())
 }
 
 func (b *bench) measure(ctx context.Context) (err error) {
 	if b.report.Versions, err = versions(); err != nil {
-		return err
-	}
-	if b.accounts, err = b.platform.Accounts(); err != nil {
 		return err
 	}
 	if err := bare.Declare(ctx, b.platform.BrokerURL(), bare.Plain("").Clients); err != nil {
@@ -84,7 +83,7 @@ func (b *bench) withDevices(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = errors.Join(b.rounds(ctx), b.paced(ctx))
+	err = errors.Join(b.rounds(ctx), b.paced(ctx), b.trials(ctx))
 	if ctx.Err() == nil {
 		err = errors.Join(err, b.platform.Leftover(ctx))
 	}
@@ -132,14 +131,41 @@ func (b *bench) paced(ctx context.Context) error {
 	return nil
 }
 
+// trials runs what is no commands in a loop.
+func (b *bench) trials(ctx context.Context) error {
+	for _, one := range b.cfg.chosen() {
+		if one.trial == nil {
+			continue
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		fmt.Fprintf(b.cfg.Progress, "%s: %s\n", one.Name, one.About)
+		b.note(b.run(ctx, one, report.Run{Case: one.Name, Kind: report.Trial, Round: 1}))
+	}
+	return nil
+}
+
 // run takes one reading; what goes wrong stands in the run, and the others go on.
 func (b *bench) run(ctx context.Context, one Case, run report.Run) report.Run {
-	window := measure.Window{Warmup: b.cfg.Warmup, Length: b.cfg.Length, Drain: drainLimit}
+	window := b.window()
 	var err error
-	if one.bare != nil {
+	if b.accounts, err = b.platform.Accounts(); err != nil {
+		run.Problem = err.Error()
+		return run
+	}
+	switch {
+	case one.trial != nil:
+		run.Figures, err = one.trial(ctx, b)
+	case one.bare != nil:
 		err = b.runBare(ctx, one, window, &run)
-	} else {
-		err = b.runPlatform(ctx, one, window, &run)
+	case one.echo:
+		err = b.runEcho(ctx, window, &run)
+	default:
+		err = b.runPlatform(ctx, b.cfg.plan(b.platform, one), window, &run)
+	}
+	if one.offline {
+		err = errors.Join(err, b.platform.Empty(context.WithoutCancel(ctx)))
 	}
 	if err != nil {
 		run.Problem = err.Error()
@@ -160,12 +186,19 @@ func (b *bench) runBare(ctx context.Context, one Case, window measure.Window, ru
 	return nil
 }
 
-func (b *bench) runPlatform(ctx context.Context, one Case, window measure.Window, run *report.Run) (err error) {
-	plan := b.cfg.plan(b.platform, one)
+func (b *bench) window() measure.Window {
+	return measure.Window{Warmup: b.cfg.Warmup, Length: b.cfg.Length, Drain: drainLimit}
+}
+
+func (b *bench) runPlatform(ctx context.Context, plan load.Plan, window measure.Window, run *report.Run) (err error) {
 	plan.Rate = run.Offered
 	clients := load.New(plan)
 	accounts := append(b.accounts[:len(b.accounts):len(b.accounts)], self("load", measure.Driving))
 	profiled := b.profile(ctx, run)
+	before, err := b.look(ctx, run)
+	if err != nil {
+		return err
+	}
 	run.Reading, err = measure.Take(ctx, clients, accounts, window)
 	err = errors.Join(err, <-profiled)
 	tally := clients.Tally()
@@ -175,7 +208,7 @@ func (b *bench) runPlatform(ctx context.Context, one Case, window measure.Window
 	}
 	l := clients.Latencies(run.Reading.From, run.Reading.To)
 	run.Latency, run.Answer = measure.Summarise(l.Outcome), measure.Summarise(l.Answer)
-	return nil
+	return b.hops(ctx, run, before)
 }
 
 // profile takes profiles of the services, from the beginning of a run's warm-up on; the channel gets its end.
@@ -189,7 +222,9 @@ func (b *bench) profile(ctx context.Context, run *report.Run) <-chan error {
 	if run.Offered > 0 {
 		name = fmt.Sprintf("%s-at-%.0f", run.Case, run.Offered)
 	}
-	go func() { done <- profile.CPU(ctx, b.cfg.Profiles, name, b.platform.Internal, b.cfg.Warmup+b.cfg.Length) }()
+	go func() {
+		done <- profile.CPU(ctx, b.cfg.Profiles, name, b.platform.Internal(), b.cfg.Warmup+b.cfg.Length)
+	}()
 	return done
 }
 
@@ -204,41 +239,16 @@ func (b *bench) note(run report.Run) {
 	if run.Offered > 0 {
 		at = fmt.Sprintf(" at %.0f/s", run.Offered)
 	}
+	for _, f := range run.Figures {
+		fmt.Fprintf(b.cfg.Progress, "%s: %s %s: %.4g %s\n", run.Case, f.What, f.At, f.Value, f.Unit)
+	}
+	if run.Kind == report.Trial && run.Problem == "" {
+		return
+	}
 	if run.Problem != "" {
 		fmt.Fprintf(b.cfg.Progress, "%s%s: NO FIGURE: %s\n", run.Case, at, run.Problem)
 		return
 	}
 	fmt.Fprintf(b.cfg.Progress, "%s%s: %.0f/s, p50 %.1f ms, p99 %.1f ms, %.3f CPU-s per 1,000\n", run.Case, at, run.Reading.Rate(),
 		run.Latency.P50.Seconds()*1000, run.Latency.P99.Seconds()*1000, run.Reading.PerThousand(measure.Platform, ""))
-}
-
-func versions() ([]report.Version, error) {
-	broker, err := packages.FindRabbitMQ()
-	if err != nil {
-		return nil, err
-	}
-	database, err := packages.FindPostgres()
-	if err != nil {
-		return nil, err
-	}
-	return []report.Version{
-		{Name: "RabbitMQ", Version: broker.Version.String()}, {Name: "PostgreSQL", Version: strconv.Itoa(database.Major)},
-		{Name: "Go", Version: strings.TrimPrefix(runtime.Version(), "go")},
-	}, nil
-}
-
-// commit is the checkout's, with a "+" when tracked files differ; empty without git.
-func commit(ctx context.Context, root string) string {
-	git := func(arguments ...string) (string, error) {
-		said, err := exec.CommandContext(ctx, "git", append([]string{"-C", root}, arguments...)...).Output()
-		return strings.TrimSpace(string(said)), err
-	}
-	head, err := git("rev-parse", "--short", "HEAD")
-	if err != nil {
-		return ""
-	}
-	if changed, err := git("status", "--porcelain", "--untracked-files=no"); err != nil || changed != "" {
-		head += "+"
-	}
-	return head
 }

@@ -40,8 +40,20 @@ func TestOrder(t *testing.T) {
 			t.Errorf("%v, round %d: got %s, want %s", c.cases, c.round, got, c.want)
 		}
 	}
-	if all := (Config{}).chosen(); len(all) != len(cases()) {
-		t.Errorf("without names %d cases are run", len(all))
+	short, all := 0, 0
+	for _, c := range cases() {
+		if !c.apart {
+			all++
+		}
+		if !c.long && !c.apart {
+			short++
+		}
+	}
+	if n := len((Config{}).chosen()); n != short || n == all {
+		t.Errorf("without names %d cases are run", n)
+	}
+	if n := len((Config{Cases: []string{everything}}).chosen()); n != all || n == len(cases()) {
+		t.Errorf("%d cases are all", n)
 	}
 }
 
@@ -89,6 +101,8 @@ func TestConfigCheck(t *testing.T) {
 		{func(c *Config) { c.Devices = 0 }, "devices is 0"},
 		{func(c *Config) { c.Size = 15 }, "size is 15"},
 		{func(c *Config) { c.Connections = c.Devices + 1 }, "device connections are 1001"},
+		{func(c *Config) { c.Sizes.Sockets = []int{20_000} }, "sockets is 20000"},
+		{func(c *Config) { c.Sizes.Intake = 0 }, "beside a backlog is 0"},
 		{func(c *Config) { c.Rates = nil }, "latency-ledger needs a rate"},
 		{func(c *Config) { c.Cases = []string{"latency-mqtt"} }, "needs the case mqtt beside it"},
 	} {
@@ -118,5 +132,22 @@ func TestParseRates(t *testing.T) {
 		if got, err := ParseRates(text); err == nil {
 			t.Errorf("%q was taken as %v", text, got)
 		}
+	}
+}
+
+// The slowest packages come first, and what is no event is passed over.
+func TestParts(t *testing.T) {
+	t.Parallel()
+	found, err := parts(strings.NewReader(`building
+{"Time":"2026-03-01T12:00:00Z","Action":"start","Package":"github.com/cupline/cupline/api"}
+{"Time":"2026-03-01T12:00:01Z","Action":"pass","Package":"github.com/cupline/cupline/api","Test":"TestX","Elapsed":9}
+{"Time":"2026-03-01T12:00:02Z","Action":"pass","Package":"github.com/cupline/cupline/api","Elapsed":2}
+{"Time":"2026-03-01T12:00:07Z","Action":"fail","Package":"github.com/cupline/cupline/store","Elapsed":6}
+`))
+	if err != nil || len(found) != 4 || found[0].Value != 7 || found[1].Value != 8 || found[2].At != "store" || found[3].At != "api" {
+		t.Errorf("%+v, %v", found, err)
+	}
+	if _, err := parts(strings.NewReader("nothing\n")); err == nil {
+		t.Error("no tests gave figures")
 	}
 }

@@ -13,7 +13,8 @@ function colour(name) {
 /**
  * A plot of one or two series over time.
  * @param {HTMLElement} place
- * @param {{label: string, value: (n: number | null) => string}[]} series
+ * @param {{label: string, value: (n: number | null) => string, tick?: (n: number) => string}[]} series value is for words, the first one's
+ *   tick for the axis
  */
 export class Plot {
   #place
@@ -56,7 +57,7 @@ export class Plot {
       ...this.#size(), padding: [6, 8, 0, 0], legend: { show: false }, cursor: { show: false }, select: { show: false },
       scales: { x: { time: true }, y: { range: (_, __, top) => [0, Math.max(top * 1.1, 1)] } },
       axes: [{ ...axis, size: 20, space: 70, values: (_, all) => clock(all) },
-        { ...axis, size: 44, space: 28, values: (_, all) => all.map((n) => n >= 1000 ? `${n / 1000}k` : String(n)) }],
+        { ...axis, size: 50, space: 28, values: (_, all) => all.map((n) => this.#series[0].tick(n)) }],
       series: [{}, ...this.#series.map((_, i) => ({
         stroke: colour(`plot-${i + 1}`), width: 2, points: { show: false },
         fill: this.#series.length === 1 ? colour('accent-soft') : undefined,

@@ -19,13 +19,16 @@ const (
 	Wire
 	// Outside is a link to clients, or to or from a device.
 	Outside
-	// Tenant is all that belongs to one.
+	// Tenant is all that belongs to one, Lane all dispatchers of one.
 	Tenant
+	Lane
 	// Point is a named moment in a process's work.
 	Point
-	// Database and Broker are the inside of one that runs, Disk is that of the database's tables.
+	// Database and Broker are the inside of one that runs, Disk is that of the database's tables, Log that of its
+	// write-ahead log.
 	Database
 	Disk
+	Log
 	Broker
 	// Server is a broker of one node, or the database: it takes seconds to come back.
 	Server

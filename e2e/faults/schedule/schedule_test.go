@@ -13,8 +13,8 @@ import (
 func targets() []schedule.Target {
 	return []schedule.Target{
 		{Name: "api-0"}, {Name: "pusher-0"}, {Name: "api-0 to broker", Class: schedule.Wire}, {Name: "broker", Class: schedule.Server},
-		{Name: "api-0 at before-publish", Class: schedule.Point, Of: "api-0"}, {Name: "devices of t", Class: schedule.Tenant}, {Name: "web of t", Class: schedule.Outside}, {Name: "in db", Class: schedule.Database},
-		{Name: "disk", Class: schedule.Disk}, {Name: "in broker", Class: schedule.Broker}, {Name: "node", Class: schedule.Node}, {Name: "cluster", Class: schedule.Cluster}, {Name: "between", Class: schedule.Network},
+		{Name: "api-0 at before-publish", Class: schedule.Point, Of: "api-0"}, {Name: "devices of t", Class: schedule.Tenant}, {Name: "lane l", Class: schedule.Lane}, {Name: "web of t", Class: schedule.Outside}, {Name: "in db", Class: schedule.Database},
+		{Name: "disk", Class: schedule.Disk}, {Name: "log", Class: schedule.Log}, {Name: "in broker", Class: schedule.Broker}, {Name: "node", Class: schedule.Node}, {Name: "cluster", Class: schedule.Cluster}, {Name: "between", Class: schedule.Network},
 	}
 }
 
@@ -46,8 +46,8 @@ func TestAnHourBreaksEverythingInEveryWay(t *testing.T) {
 		"api-0 to broker half-open", "api-0 to broker slow", "api-0 to broker trickle", "broker kill", "broker end",
 		"node kill", "node end", "node pause", "between partition", "between partition-leader", "between partition-one-way", "between partition-flapping", "cluster kill-leader", "cluster kill-two", "cluster restart-all",
 		"api-0 clock-ahead", "api-0 clock-behind", "api-0 to broker answers-lost", "in db database-slow", "in db database-read-only", "in db database-connections",
-		"disk database-full", "in broker memory-alarm", "in broker disk-alarm", "in broker queue-full", "in broker no-dead-letters",
-		"in broker policy", "devices of t tenant-stuck", "web of t half-open", "in broker consumer-timeout", "api-0 at before-publish kill-at", "api-0 at before-publish hold-at",
+		"disk database-full", "log database-log-full", "in broker memory-alarm", "in broker disk-alarm", "in broker queue-full", "in broker no-dead-letters",
+		"in broker policy", "devices of t tenant-stuck", "lane l lane-stuck", "web of t half-open", "in broker consumer-timeout", "api-0 at before-publish kill-at", "api-0 at before-publish hold-at",
 	} {
 		if seen[want] == 0 {
 			t.Errorf("never: %s", want)

@@ -163,8 +163,8 @@ func (s *site) linkBreakers() map[schedule.Action]breaker {
 			l.Set(link.Whole)
 			return nil
 		},
-		schedule.TenantStuck: s.stickTenant,
-		schedule.RefuseLink:  mode(link.Refused), schedule.HalfOpenLink: mode(link.HalfOpen),
+		schedule.TenantStuck: s.stickTenant, schedule.LaneStuck: s.stickLane,
+		schedule.RefuseLink: mode(link.Refused), schedule.HalfOpenLink: mode(link.HalfOpen),
 		schedule.SlowLink: mode(link.Slow), schedule.TrickleLink: mode(link.Trickle),
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/cupline/cupline/e2e/faults/netns"
 	"github.com/cupline/cupline/e2e/faults/schedule"
+	"github.com/cupline/cupline/local/netns"
 	"github.com/cupline/cupline/local/rabbitmq"
 	"github.com/cupline/cupline/verify/history"
 )

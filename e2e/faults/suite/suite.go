@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/cupline/cupline/e2e/faults/schedule"
-	"github.com/cupline/cupline/verify/checker"
 	"github.com/cupline/cupline/verify/history"
 	"github.com/cupline/cupline/verify/load"
 	"github.com/cupline/cupline/verify/summary"
@@ -118,10 +117,11 @@ func Run(ctx context.Context, cfg Config) (report summary.Report, err error) {
 		return report, err
 	}
 	events := log.Events()
-	b := checker.Bulkheads(events)
-	say("99th percentile in calm %s of %d commands, beside faults of others %s of %d", b.Calm.Round(time.Millisecond), b.CalmCount,
-		b.During.Round(time.Millisecond), b.DuringCount)
 	report = summary.Of(events)
+	for scope, b := range report.Beside {
+		say("99th percentile in calm %s of %d commands, beside faults of another %s %s of %d", b.Calm.Round(time.Millisecond), b.CalmCount,
+			scope, b.During.Round(time.Millisecond), b.DuringCount)
+	}
 	if report.Executions == 0 {
 		err = errors.New("devices executed nothing: the run shows nothing")
 	}

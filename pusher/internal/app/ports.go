@@ -96,6 +96,9 @@ func noteInMailbox(s *mailbox.Store) func(context.Context, []feed.Mark) error {
 		all := make([]mailbox.AckMark, len(marks))
 		for i, m := range marks {
 			all[i] = mailbox.AckMark{Tenant: m.Tenant, Client: m.Client, CommandID: m.ID}
+			if m.RawID != "" {
+				all[i].RawID = []byte(m.RawID)
+			}
 		}
 		return refusal(s.Ack(ctx, all))
 	}

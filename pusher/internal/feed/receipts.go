@@ -20,9 +20,18 @@ type Mark struct {
 	Tenant string
 	Client string
 	ID     uuid.UUID // the command id
+	// RawID is the client's own id of an outcome that was sent live, of which a copy may yet come to the mailbox; empty
+	// for what was fetched from there.
+	RawID string
 }
 
-func markOf(it *session.Item) Mark { return Mark{Tenant: it.Tenant, Client: it.Client, ID: it.ID} }
+func markOf(it *session.Item) Mark {
+	m := Mark{Tenant: it.Tenant, Client: it.Client, ID: it.ID}
+	if it.IsLive() {
+		m.RawID = string(it.Outcome.ID)
+	}
+	return m
+}
 
 // ErrRefused is what a write answers when calling again cannot help.
 var ErrRefused = errors.New("the database refuses the note")

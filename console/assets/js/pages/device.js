@@ -6,7 +6,7 @@ import { go, href } from '../route.js'
 import { deviceButton, pauseNote } from '../pauses.js'
 import { sendPanel } from '../send.js'
 import { ending, recentTable } from './commands.js'
-import { moment } from '../format.js'
+import { moment, policy } from '../format.js'
 
 export function page(ctx) {
   const { main, signal, session, route: { about } } = ctx
@@ -47,8 +47,8 @@ function policies(type) {
   const cell = (label, text) => h('td', { data: { label } }, text)
   return panel('Policies', h('div', { class: 'table-wrap' }, h('table', { 'aria-label': 'Method policies' },
     h('thead', null, h('tr', null, ['Method', 'Repeatable', 'Timeout', 'Waits', 'Params'].map((name) => h('th', { scope: 'col' }, name)))),
-    h('tbody', null, methods.map(([name, { idempotent, timeout = '10s', ttl = '60s', params }]) => h('tr', null, cell('Method', value(name, { class: 'cut' })),
-      cell('Repeatable', idempotent ? tag('yes', 'ok') : tag('no')), cell('Timeout', timeout), cell('Waits', ttl),
+    h('tbody', null, methods.map(([name, { idempotent, timeout = '10s', ttl = '1m', params }]) => h('tr', null, cell('Method', value(name, { class: 'cut' })),
+      cell('Repeatable', idempotent ? tag('yes', 'ok') : tag('no')), cell('Timeout', policy(timeout)), cell('Waits', policy(ttl)),
       cell('Params', params === undefined ? h('span', { class: 'dim' }, 'any') : h('details', null, h('summary', null, 'Schema'), bytes(params, { short: true, name: `schema of ${name}` })))))))))
 }
 

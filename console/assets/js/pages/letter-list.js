@@ -30,7 +30,7 @@ export function page(ctx) {
   })
   let counts, shown
   const showFoot = () => fill(foot, h('span', null, `${many(shown.letters.length, 'letter')} on this page. `,
-    counts && `${count(Object.values(counts).reduce((all, n) => all + n, 0))} in all`), h('span', { class: 'row' },
+    counts && [count(Object.values(counts.counts).reduce((all, n) => all + n, 0)), counts.counted_from ? [' since ', moment(counts.counted_from), '; older ones were not counted.'] : ' in all']), h('span', { class: 'row' },
     query.after && h('a', { class: 'button small', href: href(path, { ...query, after: '' }) }, 'First page'),
     shown.next && h('a', { class: 'button small', href: href(path, { ...query, after: shown.next }) }, 'Next page')))
   const list = live(signal, 15_000, (s) => ctx.api.get('/v1/dead-letters', {
@@ -47,7 +47,7 @@ export function page(ctx) {
     if (!error.temporary || !place.contains(table.element)) fill(place, failed(error, () => list.refresh()))
   })
   ctx.api.get('/v1/dead-letters', { ...apiFilter(query), limit: 1, counts: true }, signal).then((found) => {
-    counts = found.counts
+    counts = found
     if (shown) showFoot()
   }, () => {}) // the list tells errors
 

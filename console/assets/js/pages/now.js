@@ -1,6 +1,6 @@
 // What is going on now: what is wrong, in words; every lane; how commands end.
 import { fill, h, value, visible } from '../dom.js'
-import { count, many, rate } from '../format.js'
+import { count, many, rate, span } from '../format.js'
 import { QueueHistory, age, laneOf, troubles } from '../lanes.js'
 import { live } from '../live.js'
 import { empty, failed, facts, pageHead, panel, skeleton, tag } from '../parts.js'
@@ -103,12 +103,8 @@ function laneCard({ queue: name }, signal, hold) {
   const figures = h('dl', { class: 'figures' })
   const [mark, note] = [h('span', { class: 'row' }), h('div', { hidden: true })]
   let latest, held
-  const [depth, rates] = [h('div', { class: 'plot' }), h('div', { class: 'plot' })]
-  const depthPlot = new Plot(depth, [{ label: 'waiting', value: count }], signal)
-  const ratePlot = new Plot(rates, [{ label: 'in', value: rate }, { label: 'out', value: rate }], signal)
-  const element = h('article', { class: 'panel lane' }, h('header', null, h('h3', null, 'Lane ', value(laneOf(name))), mark), note, figures,
-    h('div', { class: 'plots' }, h('figure', null, h('figcaption', { class: 'plot-name' }, h('span', null, h('i'), 'waiting')), depth),
-      h('figure', null, h('figcaption', { class: 'plot-name' }, h('span', null, h('i'), 'in'), h('span', null, h('i', { class: 'second' }), 'out, each second')), rates)))
+  const plots = lanePlots(signal)
+  const element = h('article', { class: 'panel lane' }, h('header', null, h('h3', null, 'Lane ', value(laneOf(name))), mark), note, figures, plots.element)
   const show = (queue, history) => {
     const figure = (label, text, kind) => h('div', null, h('dt', null, label), h('dd', { class: kind }, text))
     fill(figures, figure('waiting', count(queue.ready), queue.consumers === 0 && queue.ready > 0 ? 'bad' : ''), figure('at work', count(queue.unacked)),
@@ -123,10 +119,29 @@ function laneCard({ queue: name }, signal, hold) {
       fill(note, pauseNote(queue.paused))
     }
     held = now
-    depthPlot.show(history.series(name, 'ready'))
-    ratePlot.show(history.series(name, 'publish_rate', 'ack_rate'))
+    plots.show((...fields) => history.series(name, ...fields))
   }
   return { element, show }
+}
+
+/** A lane over time: each plot with its name, and whose figures it shows. */
+function lanePlots(signal) {
+  const whole = (n) => Number.isInteger(n) ? n >= 1000 ? `${n / 1000}k` : String(n) : ''
+  const seconds = (n) => n === null ? '–' : n === 0 ? '0' : span(n * 1000)
+  const all = [
+    { fields: ['ready'], series: [{ label: 'waiting', value: count, tick: whole }] },
+    { fields: ['publish_rate', 'ack_rate'], series: [{ label: 'in', value: rate, tick: (n) => n >= 1000 ? `${n / 1000}k` : String(n) }, { label: 'out, each second', value: rate }] },
+    { fields: ['oldest'], series: [{ label: 'age of the oldest', value: seconds, tick: seconds }] },
+    { fields: ['consumers'], series: [{ label: 'consumers', value: count, tick: whole }] },
+  ].map(({ fields, series }) => {
+    const place = h('div', { class: 'plot' })
+    const name = h('figcaption', { class: 'plot-name' }, series.map(({ label }, i) => h('span', null, h('i', { class: i > 0 ? 'second' : '' }), label)))
+    return { fields, plot: new Plot(place, series, signal), figure: h('figure', null, name, place) }
+  })
+  return {
+    element: h('div', { class: 'plots' }, all.map(({ figure }) => figure)),
+    show: (series) => { for (const { fields, plot } of all) plot.show(series(...fields)) },
+  }
 }
 
 function showQueues(view) {
@@ -138,7 +153,7 @@ function showQueues(view) {
     h('thead', null, h('tr', null, columns.map((name, i) => h('th', { scope: 'col', class: i > 0 ? 'num' : '' }, name)))),
     h('tbody', null, rest.map((queue) => h('tr', null,
       h('td', { data: { label: 'Queue' } }, h('div', null, value(queue.queue.replace('cupline.', '')), h('br'), h('span', { class: 'dim' }, names[queue.kind]))),
-      cell('Waiting', count(queue.ready)), cell('At work', count(queue.unacked)), cell('Consumers', h('span', { class: queue.consumers === 0 ? 'bad' : '' }, count(queue.consumers))),
+      cell('Waiting', count(queue.ready)), cell('At work', count(queue.unacked)), cell('Consumers', queue.kind === 'parked' ? '–' : h('span', { class: queue.consumers === 0 ? 'bad' : '' }, count(queue.consumers))),
       cell('In', rate(queue.publish_rate)), cell('Out', rate(queue.ack_rate)), cell('Oldest', age(view.history.oldest(queue))))))))))
 }
 

@@ -1,5 +1,5 @@
 // Package netns is a small network of hosts on this machine, each a network namespace of its own, whose
-// ways to each other a run of the fault suite closes and opens, in each direction by itself. It needs root,
+// ways to each other are closed and opened, in each direction by itself. It needs root,
 // and iproute2.
 //
 // Nothing of it outlives its namespaces: the hosts hang on a bridge in one more of them, and so does the
