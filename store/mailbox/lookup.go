@@ -33,8 +33,9 @@ func (s *Store) Lookup(ctx context.Context, tenant, client string, commandID uui
 	return t, err == nil, store.Fault("look into a mailbox", err)
 }
 
-// Traces are the W3C traceparents of those of one client's outcomes that wait and have one. All marks name that client.
-func (s *Store) Traces(ctx context.Context, marks []AckMark) (map[AckMark]string, error) {
+// Traces are the W3C traceparents, by command id, of those of one client's outcomes that wait and have one. All marks name that
+// client.
+func (s *Store) Traces(ctx context.Context, marks []AckMark) (map[uuid.UUID]string, error) {
 	if len(marks) == 0 {
 		return nil, nil
 	}
@@ -49,11 +50,11 @@ func (s *Store) Traces(ctx context.Context, marks []AckMark) (map[AckMark]string
 	if err != nil {
 		return nil, store.Fault("look for traces in a mailbox", err)
 	}
-	found := map[AckMark]string{}
+	found := map[uuid.UUID]string{}
 	var id [16]byte
 	var trace string
 	_, err = pgx.ForEachRow(rows, []any{&id, &trace}, func() error {
-		found[AckMark{tenant, client, id}] = trace
+		found[id] = trace
 		return nil
 	})
 	return found, store.Fault("look for traces in a mailbox", err)

@@ -145,7 +145,7 @@ func (s *Server) ackMailbox(c echo.Context, who auth.Principal) error {
 	if err := s.cfg.Mailbox.Ack(c.Request().Context(), marks); err != nil {
 		return err
 	}
-	s.traceAcked(traces)
+	s.traceAcked(who.Tenant, who.Client, traces)
 	s.cfg.Metrics.acked.Add(float64(len(marks)))
 	return c.NoContent(http.StatusNoContent)
 }

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 
+	"github.com/google/uuid"
 	"go.uber.org/zap"
 
 	"github.com/cupline/cupline/chassis/tracing"
@@ -18,8 +19,8 @@ func (s *Server) traceFetched(items []mailbox.Item) {
 	}
 }
 
-// tracesOf looks up the traces of what a client acks, while traces are made; without them the ack is the same.
-func (s *Server) tracesOf(ctx context.Context, marks []mailbox.AckMark) map[mailbox.AckMark]string {
+// tracesOf looks up the traces of what a client acks, by command id, while traces are made; without them the ack is the same.
+func (s *Server) tracesOf(ctx context.Context, marks []mailbox.AckMark) map[uuid.UUID]string {
 	if s.cfg.Tracer == nil {
 		return nil
 	}
@@ -32,9 +33,9 @@ func (s *Server) tracesOf(ctx context.Context, marks []mailbox.AckMark) map[mail
 }
 
 // traceAcked ends the ways of outcomes.
-func (s *Server) traceAcked(traces map[mailbox.AckMark]string) {
-	for mark, trace := range traces {
-		s.traceMailbox("ack from mailbox", trace, mark.Tenant, mark.Client, mark.CommandID.String())
+func (s *Server) traceAcked(tenant, client string, traces map[uuid.UUID]string) {
+	for command, trace := range traces {
+		s.traceMailbox("ack from mailbox", trace, tenant, client, command.String())
 	}
 }
 
