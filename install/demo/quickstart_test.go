@@ -130,10 +130,12 @@ func TestTheQuickstartRunsTheDemo(t *testing.T) {
 		m.once(t, step)
 	}
 	m.once(t, r.container(t, "agent/demo", r.pods["cupline-agent"].InitContainers[0]))
-	for name, workload := range map[string]string{
-		"api": "cupline-api", "dispatcher": "cupline-dispatcher-default", "recorder": "cupline-recorder", "pusher": "cupline-pusher", "agent": "cupline-agent",
+	// The agent logs in through api, so it is ready after it.
+	for _, s := range []struct{ name, workload string }{
+		{"api", "cupline-api"}, {"dispatcher", "cupline-dispatcher-default"}, {"recorder", "cupline-recorder"},
+		{"pusher", "cupline-pusher"}, {"agent", "cupline-agent"},
 	} {
-		m.start(t, r.container(t, name, r.pods[workload].Containers[0]))
+		m.start(t, r.container(t, s.name, r.pods[s.workload].Containers[0]))
 	}
 	accepted := ask(t, m, token, http.MethodPost, "/v1/devices/host/commands", `{"jsonrpc":"2.0","id":"first","method":"host.load"}`)
 	if !strings.Contains(accepted, `"id":"first"`) {
