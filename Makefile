@@ -40,7 +40,7 @@ screenshots: ## pictures of the console's pages and the dashboard, into docs/scr
 test-short: ## the tests that need nothing running
 	go test -short work
 
-test-install: ## image, compose file, chart, rules and dashboards; builds Helm 3 and 4 once, into .bin/
+test-install: ## image, compose file, chart, rules, dashboards, and both demos run; builds Helm 3 and 4 once, into .bin/
 	GOWORK=off go -C install test -count 1 -timeout 30m ./...
 
 check: fmt vet modules lint ## the quick gates: format, vet, each module alone, lint

@@ -96,3 +96,10 @@ require (
 	sigs.k8s.io/randfill v1.0.0 // indirect
 	sigs.k8s.io/structured-merge-diff/v6 v6.3.0 // indirect
 )
+
+require github.com/cupline/cupline/local v0.0.0
+
+replace (
+	github.com/cupline/cupline/local => ../local
+	github.com/cupline/cupline/schema => ../schema
+)
