@@ -5,7 +5,7 @@ BIN     := $(CURDIR)/.bin
 export GOFLAGS += -buildvcs=false
 
 .DEFAULT_GOAL := help
-.PHONY: help up reset test test-short test-install browser screenshots faults check fmt vet lint tidy modules bench bench-all bench-smoke bench-desk bench-console tools fuzz vulncheck licences reliability rolling
+.PHONY: help up reset test test-short test-install browser outcomes screenshots faults check fmt vet lint tidy modules bench bench-all bench-smoke bench-desk bench-console tools fuzz vulncheck licences reliability rolling
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -20,11 +20,15 @@ reset: ## forget what make up keeps in .run/
 
 test: ## every test, race detector on, with a private broker and database
 	@go build -o $(TESTBED) ./local/cmd/testbed
-	@$(TESTBED) --install gcc,curl,wsdump,node,npm,mosquitto_pub,prometheus -- go test -count 1 -race -timeout 14m work
+	@$(TESTBED) --install gcc,curl,wsdump,node,npm,mosquitto_pub,prometheus,ip -- go test -count 1 -race -timeout 14m work
 
 browser: ## the console, the JavaScript client and its example in headless Chromium
 	@go build -o $(TESTBED) ./local/cmd/testbed
 	@$(TESTBED) --install gcc,node,npm,chromium -- env CUPLINE_TEST_BROWSER=InChromium go test -count 1 -v -timeout 20m ./e2e/js
+
+outcomes: ## 10,000 outcomes (OUTCOMES=) through the JavaScript client, while the pusher is killed, lines are lost and keys end: each handled once
+	@go build -o $(TESTBED) ./local/cmd/testbed
+	@$(TESTBED) --install gcc,node,npm -- env CUPLINE_TEST_OUTCOMES=$(or $(OUTCOMES),10000) go test -count 1 -v -timeout 30m -run TestOnThePlatform ./e2e/js
 
 screenshots: ## pictures of the console's pages and the dashboard, into docs/screenshots/
 	@go build -o $(TESTBED) ./local/cmd/testbed
@@ -75,8 +79,8 @@ bench-desk: ## how long a million dead letters take to answer: every field, pair
 bench-console: ## how soon each page of the console is painted in Chromium, with a million dead letters
 	go run ./bench/cmd/console
 
-faults: ## the fault suite: DURATION=10m of faults under load, from SEED= (random unless told); NODES=3 for a cluster, FAULT=kill,cut@database for some alone
-	go run ./e2e/cmd/faults -duration $(or $(DURATION),5m) $(if $(SEED),-seed $(SEED)) $(if $(NODES),-nodes $(NODES)) $(if $(FAULT),-fault $(FAULT))
+faults: ## the fault suite: DURATION=10m of faults under load, from SEED= (random unless told); NODES=3 for a cluster, FAULT=kill,cut@database for some alone, EACH=1 for each once by itself
+	go run ./e2e/cmd/faults -duration $(or $(DURATION),5m) $(if $(SEED),-seed $(SEED)) $(if $(NODES),-nodes $(NODES)) $(if $(FAULT),-fault $(FAULT)) $(if $(EACH),-each)
 
 fuzz: ## every decoder against made-up input, FUZZTIME=10m each
 	@grep -rn --include='*_test.go' '^func Fuzz' $(MODULES) | sed 's|\(.*\)/[^/]*:[0-9]*:func \(Fuzz[A-Za-z0-9_]*\).*|\1 \2|' | while read folder target; do \

@@ -2,6 +2,7 @@ package console
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"crypto/sha256"
 	"embed"
@@ -12,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -29,9 +31,24 @@ type Config struct {
 	PushURL string
 }
 
-// pages are the first words of the paths that the console's own router shows.
-func pages() []string {
-	return []string{"", "now", "dead-letters", "jobs", "commands", "devices", "audit"}
+// page is what the first word of a path below Prefix shows.
+type page struct {
+	// Name is that word, Title what the page is called, and Under the page whose entry leads to it, where it has none.
+	Name, Title, Under string
+	// module below assets that shows it.
+	module string
+}
+
+// pages are those of the console's own router, in the order of the entries that lead to them.
+func pages() []page {
+	return []page{
+		{Name: "now", Title: "Now", module: "js/pages/now.js"},
+		{Name: "dead-letters", Title: "Dead letters", module: "js/pages/letters.js"},
+		{Name: "commands", Title: "Commands", module: "js/pages/commands.js"},
+		{Name: "devices", Title: "Devices", module: "js/pages/devices.js"},
+		{Name: "audit", Title: "Audit", module: "js/pages/audit.js"},
+		{Name: "jobs", Title: "Jobs", Under: "dead-letters", module: "js/pages/jobs.js"},
+	}
 }
 
 // file is one asset as it is sent.
@@ -46,12 +63,13 @@ type Handler struct {
 	// version names this set of files: it is part of their addresses, so that they are fetched once and never stale.
 	version string
 	policy  string
-	index   file
+	// views are what the browser loads first, by the first word of the path; the empty one is for words that are none.
+	views map[string]file
 }
 
 // New reads the embedded files. It fails where the push URL is none.
 func New(cfg Config) (*Handler, error) {
-	h := &Handler{files: map[string]file{}}
+	h := &Handler{files: map[string]file{}, views: map[string]file{}}
 	if err := h.load(); err != nil {
 		return nil, fmt.Errorf("load the console: %w", err)
 	}
@@ -132,28 +150,41 @@ func makeFile(name string, content []byte) (file, error) {
 	return file{kind: kind, plain: content, packed: packed.Bytes()}, nil
 }
 
-// render fills in the page that all views begin with.
+// needs adds a module, and what it imports, to those that are there; what is loaded later, when it is asked for, is not part of it.
+func (h *Handler) needs(module string, imported *regexp.Regexp, there []string) []string {
+	if slices.Contains(there, module) {
+		return there
+	}
+	there = append(there, module)
+	for _, match := range imported.FindAllSubmatch(h.files[module].plain, -1) {
+		there = h.needs(path.Join(path.Dir(module), string(match[1])), imported, there)
+	}
+	return there
+}
+
+// render fills in what each view begins with: a frame that is painted as it is, and the names of the modules that the view needs,
+// so that they are fetched side by side.
 func (h *Handler) render(push string) error {
-	page, err := template.New("index").Parse(string(h.files["index.html"].plain))
+	index, err := template.New("index").Parse(string(h.files["index.html"].plain))
 	if err != nil {
 		return fmt.Errorf("read the console's page: %w", err)
 	}
-	var modules []string
-	for name := range h.files {
-		if strings.HasPrefix(name, "js/") && strings.HasSuffix(name, ".js") && !strings.HasPrefix(name, "js/pages/") {
-			modules = append(modules, name)
+	imported := regexp.MustCompile(`(?m)^(?:import|export) .*from '(\.[^']+)'`)
+	entries := slices.DeleteFunc(pages(), func(p page) bool { return p.Under != "" })
+	for _, p := range append(pages(), page{Title: "Not found", module: "js/main.js"}) {
+		var filled bytes.Buffer
+		err := index.Execute(&filled, map[string]any{
+			"Assets": Prefix + "/assets/" + h.version, "Base": Prefix, "Push": push, "Styles": styles, "Title": p.Title,
+			"Pages": entries, "Current": cmp.Or(p.Under, p.Name), "Modules": h.needs(p.module, imported, h.needs("js/main.js", imported, nil)),
+		})
+		if err != nil {
+			return fmt.Errorf("fill the console's page: %w", err)
+		}
+		if h.views[p.Name], err = makeFile("index.html", filled.Bytes()); err != nil {
+			return err
 		}
 	}
-	slices.Sort(modules)
-	var filled bytes.Buffer
-	err = page.Execute(&filled, map[string]any{
-		"Assets": Prefix + "/assets/" + h.version, "Base": Prefix, "Push": push, "Modules": modules, "Styles": styles,
-	})
-	if err != nil {
-		return fmt.Errorf("fill the console's page: %w", err)
-	}
-	h.index, err = makeFile("index.html", filled.Bytes())
-	return err
+	return nil
 }
 
 // ServeHTTP implements http.Handler: the files at their addresses, and the one page at those of its views.
@@ -172,14 +203,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	first, _, _ := strings.Cut(rest, "/")
-	status := http.StatusOK
-	switch {
-	case first == "assets": // of another release, most likely: the page that asks has to be loaded anew
+	if first == "assets" { // of another release, most likely: the page that asks has to be loaded anew
 		w.Header().Set("Cache-Control", "no-store")
 		http.Error(w, "not here", http.StatusNotFound)
 		return
-	case !slices.Contains(pages(), first):
-		status = http.StatusNotFound
+	}
+	view, known := h.views[cmp.Or(first, pages()[0].Name)]
+	status := http.StatusOK
+	if !known {
+		view, status = h.views[""], http.StatusNotFound
 	}
 	header := w.Header()
 	header.Set("Cache-Control", "no-cache")
@@ -188,7 +220,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
 	header.Set("Referrer-Policy", "no-referrer")
 	header.Set("X-Frame-Options", "DENY")
-	send(w, r, status, h.index)
+	send(w, r, status, view)
 }
 
 func send(w http.ResponseWriter, r *http.Request, status int, f file) {

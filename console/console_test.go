@@ -98,7 +98,7 @@ func TestWhatIsNotThere(t *testing.T) {
 func TestAssets(t *testing.T) {
 	t.Parallel()
 	h := handler(t, "")
-	named := regexp.MustCompile(`(?:src|href)="([^"]+)"`).FindAllStringSubmatch(body(t, get(h, "GET", "/console/")), -1)
+	named := regexp.MustCompile(`(?:src|href)="([^"]+/assets/[^"]+)"`).FindAllStringSubmatch(body(t, get(h, "GET", "/console/")), -1)
 	if len(named) < 20 {
 		t.Errorf("the page names %d files", len(named))
 	}
@@ -118,6 +118,56 @@ func TestAssets(t *testing.T) {
 	}
 }
 
+// What a page needs is named in it, so that nothing is found out one module after the other; and what other pages need is not.
+func TestModulesOfAPage(t *testing.T) {
+	t.Parallel()
+	h := handler(t, "")
+	preloaded := regexp.MustCompile(`rel="modulepreload" href="[^"]*/[0-9a-f]{16}/([^"]+)"`)
+	for path, module := range map[string]string{
+		"": "js/pages/now.js", "/now": "js/pages/now.js", "/dead-letters/list": "js/pages/letter-list.js", "/devices/lamp-1": "vendor/client/index.js",
+		"/jobs": "js/pages/jobs.js", "/audit?x=y": "js/pages/audit.js", "/commands": "js/timeline.js", "/nothing": "js/main.js",
+	} {
+		page, named := body(t, get(h, "GET", "/console"+path)), map[string]bool{}
+		for _, match := range preloaded.FindAllStringSubmatch(page, -1) {
+			if named[match[1]] {
+				t.Errorf("%s names %s twice", path, match[1])
+			}
+			named[match[1]] = true
+		}
+		if !named[module] || !named["js/dom.js"] || !named["js/shell.js"] {
+			t.Errorf("%s does not name %s: %v", path, module, named)
+		}
+		if named["vendor/client/index.js"] != strings.HasPrefix(path, "/devices") {
+			t.Errorf("%s names the client: %t", path, named["vendor/client/index.js"])
+		}
+		for name := range named {
+			if _, found := h.files[name]; !found {
+				t.Errorf("%s names %s, which is not there", path, name)
+			}
+		}
+	}
+}
+
+// The frame is in the page itself, with its title and the entry that leads to it.
+func TestFrame(t *testing.T) {
+	t.Parallel()
+	h := handler(t, "")
+	for path, want := range map[string][]string{
+		"/console": {"<title>Now · Cupline", "<h1>Now</h1>", `data-page="now" aria-current="page"`}, "/console/jobs": {"<h1>Jobs</h1>", `data-page="dead-letters" aria-current="page"`},
+		"/console/nothing": {"<title>Not found · Cupline"},
+	} {
+		page := body(t, get(h, "GET", path))
+		for _, part := range want {
+			if !strings.Contains(page, part) {
+				t.Errorf("%s has no %s", path, part)
+			}
+		}
+		if n := strings.Count(page, "aria-current"); n != len(want)/2 {
+			t.Errorf("%s has %d current entries", path, n)
+		}
+	}
+}
+
 // 150 KB is what the whole console may weigh, packed.
 func TestWeight(t *testing.T) {
 	t.Parallel()
@@ -130,6 +180,26 @@ func TestWeight(t *testing.T) {
 	t.Logf("%d bytes packed", sum)
 	if sum > 150_000 {
 		t.Errorf("the console weighs %d bytes packed", sum)
+	}
+}
+
+// What others made has its licence beside it, and goes with the files to whoever gets them.
+func TestVendoredFilesHaveTheirLicences(t *testing.T) {
+	t.Parallel()
+	h := handler(t, "")
+	vendored, err := assets.ReadDir("assets/vendor")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range vendored {
+		name, _, _ := strings.Cut(entry.Name(), ".")
+		if name == "client" { // our own
+			continue
+		}
+		licence, found := h.files["vendor/"+name+".LICENSE"]
+		if !found || !bytes.Contains(licence.plain, []byte("Copyright")) {
+			t.Errorf("%s has no licence beside it", entry.Name())
+		}
 	}
 }
 

@@ -221,7 +221,7 @@ func TestRulesOfTheSchema(t *testing.T) {
 	rows, err := conn.Query(t.Context(), `select c.relname::text from pg_class c
 		join pg_index i on i.indrelid = c.oid and i.indisprimary
 		join pg_attribute a on a.attrelid = c.oid and a.attnum = i.indkey[0]
-		where c.relnamespace = 'public'::regnamespace and c.relname not in ('lanes', 'lane_drains', 'cupline_migrations') and a.attname <> 'tenant'`)
+		where c.relnamespace = 'public'::regnamespace and c.relname not in ('lanes', 'lane_drains', 'ledger_watch', 'cupline_migrations') and a.attname <> 'tenant'`)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,6 +46,7 @@ func filled(t *testing.T) *postgrestest.Database {
 			`insert into desk_marks (tenant, subject, is_group, changed_by) values ($1, gen_random_uuid(), false, '')`,
 			`insert into desk_notes (tenant, subject, note_id, actor, note) values ($1, gen_random_uuid(), gen_random_uuid(), '', '')`,
 			`insert into desk_settlements (tenant, command_id, actor, reason) values ($1, gen_random_uuid(), '', '')`,
+			`insert into commands_left_open (tenant, created_at, command_id) values ($1, now(), gen_random_uuid())`,
 			entry,
 		} {
 			if _, err := pool.Exec(t.Context(), statement, tenant); err != nil {

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -41,19 +42,13 @@ type reloaded[T any] struct {
 
 	mu     sync.Mutex // guards the rest
 	value  T
-	stamps []stamp
+	seen   []os.FileInfo // nil for a file that is not there
 	looked time.Time
-}
-
-// stamp is what tells a file from its successor.
-type stamp struct {
-	modified time.Time
-	size     int64
 }
 
 func newReloaded[T any](log *zap.Logger, make func() (T, error), files ...string) (*reloaded[T], error) {
 	r := &reloaded[T]{files: files, make: make, log: cmp.Or(log, zap.NewNop())}
-	r.stamps, r.looked = r.look(), time.Now()
+	r.seen, r.looked = r.look(), time.Now()
 	var err error
 	r.value, err = make()
 	return r, err
@@ -67,12 +62,12 @@ func (r *reloaded[T]) now() T {
 		return r.value
 	}
 	r.looked = time.Now()
-	stamps := r.look()
-	if same(stamps, r.stamps) {
+	found := r.look()
+	if slices.EqualFunc(found, r.seen, unchanged) {
 		return r.value
 	}
 	// Also where it fails: then it is tried again when the files change again, as they do while they are written.
-	r.stamps = stamps
+	r.seen = found
 	fresh, err := r.make()
 	if err != nil {
 		r.log.Error("changed TLS files cannot be used; the last good ones go on", zap.Strings("files", r.files), zap.Error(err))
@@ -83,23 +78,22 @@ func (r *reloaded[T]) now() T {
 	return fresh
 }
 
-func (r *reloaded[T]) look() []stamp {
-	stamps := make([]stamp, len(r.files))
+func (r *reloaded[T]) look() []os.FileInfo {
+	found := make([]os.FileInfo, len(r.files))
 	for i, file := range r.files {
 		if info, err := os.Stat(file); err == nil {
-			stamps[i] = stamp{info.ModTime(), info.Size()}
+			found[i] = info
 		}
 	}
-	return stamps
+	return found
 }
 
-func same(a, b []stamp) bool {
-	for i := range a {
-		if a[i].size != b[i].size || !a[i].modified.Equal(b[i].modified) {
-			return false
-		}
+// unchanged compares more than time and size: a file system's clock is coarse, and certificates are of one size.
+func unchanged(a, b os.FileInfo) bool {
+	if a == nil || b == nil {
+		return a == nil && b == nil
 	}
-	return true
+	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
 }
 
 // Server is a server's TLS, version 1.2 or later; nil where no files are named. loaded is told of each certificate that is

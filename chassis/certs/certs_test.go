@@ -2,6 +2,7 @@ package certs_test
 
 import (
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -121,6 +122,47 @@ func TestNewHandshakesGetTheNewCertificate(t *testing.T) {
 	eventually(t, "an authority that is not trusted", func() bool { _, err := shake(t, at, client.Config()); return err != nil })
 	trust(second)
 	eventually(t, "the new authority", func() bool { name, err := shake(t, at, client.Config()); return name == "three" && err == nil })
+}
+
+// TestMountedSecretsAreReadAnew renews files as the kubelet does: they are links into a folder that is itself behind the link
+// ..data, and that link alone is replaced, in one step.
+func TestMountedSecretsAreReadAnew(t *testing.T) {
+	t.Parallel()
+	mount := t.TempDir()
+	authority := certtest.NewAuthority(t, "ca")
+	renew := func(name string) {
+		t.Helper()
+		folder := filepath.Join(mount, ".."+name)
+		if err := os.Mkdir(folder, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		authority.Issue(t, name, filepath.Join(folder, "tls.crt"), filepath.Join(folder, "tls.key"))
+		link := filepath.Join(mount, "..data_tmp")
+		if err := errors.Join(os.Symlink(".."+name, link), os.Rename(link, filepath.Join(mount, "..data"))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	renew("one")
+	files := certs.ServerFiles{Cert: filepath.Join(mount, "tls.crt"), Key: filepath.Join(mount, "tls.key")}
+	for _, file := range []string{files.Cert, files.Key} {
+		if err := os.Symlink(filepath.Join("..data", filepath.Base(file)), file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	server, err := certs.Server(files, zaptest.NewLogger(t), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := certs.Client(certs.ClientFiles{CA: authority.File}, zaptest.NewLogger(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := serve(t, server)
+	if name, err := shake(t, at, client.Config()); name != "one" || err != nil {
+		t.Fatalf("%q, %v", name, err)
+	}
+	renew("two")
+	eventually(t, "the renewed Secret", func() bool { name, err := shake(t, at, client.Config()); return name == "two" && err == nil })
 }
 
 func TestNamesAreVerified(t *testing.T) {

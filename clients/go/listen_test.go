@@ -200,6 +200,24 @@ func TestCloseCodesAreObeyed(t *testing.T) {
 	}
 }
 
+// A stalled line closes nothing: only the pings that do not come can tell, two of them and five seconds.
+func TestSilentConnectionIsLeft(t *testing.T) {
+	t.Parallel()
+	p := cuplinetest.New(t)
+	_, handle := keep(1)
+	listen(t, p, cupline.ListenConfig{Handle: handle})
+	s := p.Next()
+	s.Read()
+	s.Send(cuplinetest.Frame(push.TypeWelcome, push.Welcome{Session: "s-1", Client: "web", Window: 64, Ping: 1, Reconnect: 60}))
+	began := time.Now()
+	if hello := p.Next().Greet("s-2"); hello.Session != "s-1" {
+		t.Errorf("hello names session %q", hello.Session)
+	}
+	if took := time.Since(began); took < 7*time.Second {
+		t.Errorf("it was left after %s", took)
+	}
+}
+
 func TestRefusedKeyEndsTheListener(t *testing.T) {
 	t.Parallel()
 	p := cuplinetest.New(t)

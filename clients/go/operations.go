@@ -10,8 +10,6 @@ import (
 	"net/url"
 	"strconv"
 	"time"
-
-	"github.com/cupline/cupline/schema/topology"
 )
 
 // Letter is a dead letter: a command that ended without its device's answer.
@@ -45,6 +43,9 @@ type Letter struct {
 	ChangedAt     time.Time `json:"changed_at,omitzero"`
 	ChangedBy     string    `json:"changed_by,omitempty"`
 	ChangedWhy    string    `json:"changed_why,omitempty"`
+	// Payload and PayloadEncoding as of WholeLetter, in lists whose filter has "payloads".
+	Payload         json.RawMessage `json:"payload,omitempty"`
+	PayloadEncoding string          `json:"payload_encoding,omitempty"`
 	Mark
 }
 
@@ -122,31 +123,6 @@ type AuditEntry struct {
 	Detail     string          `json:"detail,omitempty"`
 }
 
-// Queue is one of the broker's queues. Nil is not known.
-type Queue struct {
-	Name          string     `json:"queue"`
-	Kind          string     `json:"kind"`
-	Ready         int64      `json:"ready"`
-	Unacked       *int64     `json:"unacked"`
-	Consumers     int        `json:"consumers"`
-	PublishRate   *float64   `json:"publish_rate"`
-	AckRate       *float64   `json:"ack_rate"`
-	DeadLettering *int64     `json:"dead_lettering"`
-	OldestAt      *time.Time `json:"oldest_at"`
-	State         string     `json:"state,omitempty"`
-	// Paused is why nothing is taken from a lane's queue; Draining that it goes to the recorder.
-	Paused   *topology.Pause `json:"paused,omitempty"`
-	Draining bool            `json:"draining,omitempty"`
-}
-
-// Queues is all of them at one moment.
-type Queues struct {
-	// Source is "management", or "declare" when only depth and consumers are known.
-	Source  string  `json:"source"`
-	Queues  []Queue `json:"queues"`
-	Missing string  `json:"missing,omitempty"`
-}
-
 const lettersPath = "/v1/dead-letters"
 
 // Filter chooses letters or entries by the parameters of the API, such as "device" and "from".
@@ -208,23 +184,21 @@ func walkBy[T any](ctx context.Context, c *Client, path, name string, f Filter, 
 	}
 }
 
-// DeadLetters lists up to limit letters (0: all), the newest first unless the filter's "sort" says otherwise.
+// payloadsPage is how many letters with payloads are asked for at a time: the most that there are in a page.
+const payloadsPage = 100
+
+// DeadLetters lists up to limit letters (0: all), the newest first unless the filter's "sort" says otherwise. With the
+// filter's "payloads" set to "true" they have payloads.
 func (c *Client) DeadLetters(ctx context.Context, f Filter, limit int) iter.Seq2[Letter, error] {
+	if f["payloads"] == "true" {
+		return walkBy[Letter](ctx, c, lettersPath, "letters", f, limit, payloadsPage)
+	}
 	return walk[Letter](ctx, c, lettersPath, "letters", f, limit)
 }
 
 // Audit lists up to limit entries of the audit trail (0: all), the newest first.
 func (c *Client) Audit(ctx context.Context, f Filter, limit int) iter.Seq2[AuditEntry, error] {
 	return walk[AuditEntry](ctx, c, "/v1/audit", "entries", f, limit)
-}
-
-// DeadLetterGroups lists up to 100 causes, the most frequent first.
-func (c *Client) DeadLetterGroups(ctx context.Context, f Filter) ([]LetterGroup, error) {
-	var answer struct {
-		Groups []LetterGroup `json:"groups"`
-	}
-	err := c.do(ctx, request{method: http.MethodGet, path: lettersPath + "/groups", query: f}, &answer)
-	return answer.Groups, err
 }
 
 // DeadLetter is one letter whole; tenant "" is the key's own.
@@ -307,12 +281,6 @@ func (c *Client) CommandHistory(ctx context.Context, tenant, commandID string) (
 	path := "/v1/commands/" + url.PathEscape(commandID) + "/history"
 	err = c.do(ctx, request{method: http.MethodGet, path: path, query: of(tenant)}, &h)
 	return h, err
-}
-
-// BrokerQueues reads the broker's queues.
-func (c *Client) BrokerQueues(ctx context.Context) (q Queues, err error) {
-	err = c.do(ctx, request{method: http.MethodGet, path: "/v1/queues"}, &q)
-	return q, err
 }
 
 func of(tenant string) map[string]string {

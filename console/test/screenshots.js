@@ -15,7 +15,7 @@ const browser = await launch()
 await mkdir(folder, { recursive: true })
 
 // Something to look at: commands that are answered, some that fail for several reasons, one that a person redrives.
-await tenant.bury(7)
+await tenant.bury(12)
 for (const device of ['fan-3', 'door-1', 'heater-2']) await tenant.call('PUT', `devices/${device}`, { type: 'lamp', address: { url: tenant.lamps.url }, labels: { room: 'hall' } })
 await tenant.call('PUT', 'device-types/pump', { lane: 'default', driver: 'http', methods: { 'pump.start': { timeout: '500ms', idempotent: false } } })
 const hung = createServer(() => {}) // takes requests, and never answers
@@ -25,12 +25,18 @@ await tenant.call('PUT', 'devices/pump-1', { type: 'pump', address: { url: `http
 for (let i = 0; i < 3; i++) await tenant.send('pump-1', 'pump.start', { litres: 10 * i }, `fill-${i}`)
 const { letters: [first] } = await until('all have died', async () => {
   const found = await tenant.call('GET', 'dead-letters?state=open&limit=100')
-  return found.letters.length >= 10 && found
+  return found.letters.length >= 15 && found
 })
 const offline = (await tenant.call('GET', 'dead-letters?reason=device_offline&limit=1')).letters[0]
 await tenant.off.start()
 const redriven = await tenant.call('POST', `dead-letters/${offline.letter_id}/redrive`, { reason: 'the cellar has power again', actor: 'ann' })
 await tenant.call('POST', `dead-letters/${first.letter_id}/discard`, { reason: 'nobody waits for it any more', actor: 'ben' })
+const { job_id: job } = await tenant.call('POST', 'dead-letter-jobs', { kind: 'redrive', filter: { device: 'lamp-off', text: 'order-1', state: 'open' }, canary: 1, reason: 'the cellar has power again', actor: 'ann' })
+await until('the job is done', async () => {
+  const found = await tenant.call('GET', `dead-letter-jobs/${job}`)
+  return found.state === 'done' && found.awaited === 0
+})
+await tenant.call('POST', 'devices/heater-2/pause', { reason: 'its thermostat is being replaced', actor: 'ben' })
 let sending = true
 const traffic = (async () => {
   for (let i = 0; sending; i++) {
@@ -53,7 +59,7 @@ async function shoot(page, name, options = {}) {
 const command = await until('the redrive is decided', () => tenant.call('GET', `commands/${redriven.redriven_as}/history`).catch(() => undefined))
 const views = {
   'dead-letters': 'dead-letters', letters: 'dead-letters/list?state=any', letter: `dead-letters/${offline.letter_id}`,
-  commands: 'commands', command: `commands/${command.command_id}`, devices: 'devices', device: 'devices/lamp-1', audit: 'audit',
+  commands: 'commands', command: `commands/${command.command_id}`, devices: 'devices', device: 'devices/lamp-1', paused: 'devices/heater-2', jobs: 'jobs', job: `jobs/${job}`, audit: 'audit',
 }
 
 async function take(suffix, options, names) {
@@ -85,6 +91,9 @@ async function take(suffix, options, names) {
     await page.getByRole('button', { name: 'Redrive all…' }).click()
     await page.getByText('would be redriven', { exact: false }).waitFor()
     await shoot(page, `dialog${suffix}`)
+    await page.goto(`${api}/console/devices/lamp-1`)
+    await page.getByRole('button', { name: 'pause device lamp-1' }).click()
+    await shoot(page, `dialog-pause${suffix}`)
   }
   await context.close()
   if (problems.length > 0) throw new Error(problems.join('\n'))
@@ -124,7 +133,7 @@ if (every) {
     await dashboard(`-${colorScheme}-narrow`, { viewport: narrow, colorScheme })
   }
 } else {
-  await take('', { viewport: wide, colorScheme: 'light' }, all)
+  await take('', { viewport: wide, colorScheme: 'light' }, all.filter((name) => name !== 'paused' && name !== 'jobs'))
   await take('-dark', { viewport: wide, colorScheme: 'dark' }, ['now'])
   await take('-narrow', { viewport: narrow, colorScheme: 'light' }, ['dead-letters', 'letter'])
   await dashboard('', { viewport: { width: 1000, height: 500 }, colorScheme: 'light' })

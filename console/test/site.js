@@ -1,4 +1,5 @@
 // The real platform, as e2e/js starts it, and a real browser: run `make browser`, not node alone.
+import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
@@ -21,6 +22,7 @@ async function ask(url, init) {
 
 export const kill = (service) => ask(`${control}/kill/${service}`)
 export const start = (service) => ask(`${control}/start/${service}`)
+export const makeToken = (fields) => ask(`${control}/tokens`, { body: new URLSearchParams(fields) })
 export const makeKey = (fields) => ask(`${control}/keys`, { body: new URLSearchParams(fields) })
 
 /** Resolves with the first value that is true; nothing but asking tells of it. */
@@ -53,7 +55,7 @@ export async function makeTenant(name = `t${Math.random().toString(36).slice(2, 
     method, body: body === undefined ? undefined : JSON.stringify(body), headers: { Authorization: `Bearer ${token}`, ...(body === undefined ? {} : { 'Content-Type': 'application/json' }) },
   })
   await call('PUT', 'device-types/lamp', { lane: 'default', driver: 'http', methods: {
-    'relay.set': { timeout: '5s', ttl: '60s', params: schema }, 'lamp.say': { timeout: '5s', idempotent: true },
+    'relay.set': { timeout: '5s', ttl: '60s', params: schema }, 'lamp.say': { timeout: '5s', idempotent: true }, 'lamp.selftest': { timeout: '1s' },
   } })
   await call('PUT', 'devices/lamp-1', { type: 'lamp', address: { url: lamps.url }, labels: { room: 'kitchen', floor: '1' } })
   await call('PUT', 'devices/lamp-2', { type: 'lamp', address: { url: lamps.url }, labels: { room: 'hall' } })
@@ -67,14 +69,15 @@ export async function makeTenant(name = `t${Math.random().toString(36).slice(2, 
   return { name, token, call, send, bury, lamps, off, stop: () => Promise.all([lamps.stop(), off.stop()]) }
 }
 
-/** A lamp's own server: it answers relay.set with what was asked, and lamp.say with what it is told to say. */
+/** A lamp's own server: it answers with the params, but for lamp.selftest, which it never answers. */
 async function serveLamps() {
   let server, port = 0
   const begin = async () => {
     server = createServer(async (request, response) => {
       let body = ''
       for await (const part of request) body += part
-      const { id, params } = JSON.parse(body)
+      const { id, method, params } = JSON.parse(body)
+      if (method === 'lamp.selftest') return
       response.setHeader('Content-Type', 'application/json')
       response.end(JSON.stringify({ jsonrpc: '2.0', id, result: params ?? null }))
     })
@@ -108,6 +111,8 @@ export async function openTab(browser, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options })
   const page = await context.newPage()
   const problems = []
+  await page.exposeFunction('tellBreach', (breach) => { problems.push(`policy: ${breach}`) })
+  await page.addInitScript(() => document.addEventListener('securitypolicyviolation', (event) => globalThis.tellBreach(`${event.violatedDirective} ${event.blockedURI} ${event.sample}`)))
   const home = new URL(api).host
   page.on('pageerror', (error) => problems.push(`script: ${error.stack}`))
   page.on('dialog', (dialog) => { problems.push(`dialog: ${dialog.message()}`); dialog.dismiss() })
@@ -122,11 +127,27 @@ export async function openTab(browser, options = {}) {
   return { page, context, problems }
 }
 
+/** One test's own tab; whatever must not happen in it fails the test at its end. */
+export async function tab(t, browser, options) {
+  const { page, context, problems } = await openTab(browser, options)
+  t.after(async () => {
+    await context.close()
+    assert.deepEqual(problems, [])
+  })
+  return page
+}
+
+/** Says why, and who, in the dialog that is open. */
+export async function fillReason(page, reason) {
+  await page.fill('dialog [name=reason]', reason)
+  await page.fill('dialog [name=actor]', 'ann')
+}
+
 export async function login(page, token, path = 'now') {
   await page.goto(`${api}/console/${path}`)
   await page.fill('[name=key]', token)
   await page.click('text=Log in >> nth=-1')
-  await page.waitForSelector('#app.shell')
+  await page.waitForSelector('.account strong', { state: 'attached' })
 }
 
 const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')

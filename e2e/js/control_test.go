@@ -1,10 +1,13 @@
 package js_test
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/cupline/cupline/local/services"
 )
@@ -14,6 +17,7 @@ import (
 //	POST /kill/{service}    ends it at once, as a crash would; broker and database are services, too
 //	POST /start/{service}   starts it again, and answers when it is ready
 //	POST /keys              with tenant, client and, if wanted, scope and expires-in: answers with a key
+//	POST /tokens            with tenant, client, scope and expires-in: answers with a JSON Web Token of the issuer, if there is one
 func control(t *testing.T) string {
 	t.Helper()
 	mux := http.NewServeMux()
@@ -64,7 +68,23 @@ func control(t *testing.T) string {
 		}
 		return site.CLI(r.Context(), args...)
 	})
+	handle("POST /tokens", func(r *http.Request) ([]byte, error) { return token(t, r) })
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	return server.URL
+}
+
+// token signs a token as the form of the request wants it.
+func token(t *testing.T, r *http.Request) ([]byte, error) {
+	if issuer == nil {
+		return nil, errors.New("this test has no issuer of tokens")
+	}
+	life, err := time.ParseDuration(r.FormValue("expires-in"))
+	if err != nil {
+		return nil, err
+	}
+	claims := issuer.Claims(audience)
+	claims["tenant"], claims["sub"], claims["scope"] = r.FormValue("tenant"), r.FormValue("client"), r.FormValue("scope")
+	claims["exp"] = time.Now().Add(life).Unix()
+	return json.Marshal(map[string]string{"token": issuer.Sign(t, "ec", claims)})
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cupline/cupline/chassis/jwttest"
 	"github.com/cupline/cupline/local/services"
 )
 
@@ -184,8 +185,16 @@ func TestOnThePlatform(t *testing.T) { script(t, install, "test:platform", addre
 // TestDashboardInChromium runs the tests in a real browser.
 func TestDashboardInChromium(t *testing.T) { script(t, install, "test:browser", addresses(t)...) }
 
-// TestConsoleInChromium runs the console's tests in a real browser.
-func TestConsoleInChromium(t *testing.T) { script(t, installConsole, "test", addresses(t)...) }
+// TestConsoleInChromium runs the console's tests in a real browser, on a platform that takes an issuer's tokens, too.
+func TestConsoleInChromium(t *testing.T) {
+	issuer = jwttest.New(t)
+	for _, name := range []string{services.API, services.Pusher} {
+		if err := errors.Join(site.Kill(name), start(t.Context(), name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	script(t, installConsole, "test", addresses(t)...)
+}
 
 // TestScreenshots takes the pictures of the console and of the dashboard that README and docs show: `make screenshots`.
 func TestScreenshots(t *testing.T) { script(t, installConsole, "screenshots", addresses(t)...) }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cupline/cupline/chassis/jwttest"
 	"github.com/cupline/cupline/e2e/platform"
 	"github.com/cupline/cupline/local/ports"
 	"github.com/cupline/cupline/local/services"
@@ -22,11 +23,16 @@ const (
 	browserEnv = "CUPLINE_TEST_BROWSER"
 )
 
-// site is the one installation that all tests share, and page the address from which web pages may reach it.
+// site is the one installation that all tests share, page the address from which web pages may reach it, and issuer whose tokens
+// api and pusher take from the next start on, if anyone's.
 var (
-	site *platform.Platform
-	page string
+	site   *platform.Platform
+	page   string
+	issuer *jwttest.Issuer
 )
+
+// audience is whom the issuer's tokens are for.
+const audience = "cupline"
 
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -88,11 +94,15 @@ func start(ctx context.Context, name string) error {
 			"CUPLINE_CORS_ORIGINS": "http://" + page, "CUPLINE_CONSOLE_PUSH_URL": "ws://" + pusher,
 			"RABBITMQ_MANAGEMENT_URL": site.Broker.ManagementURL(),
 		},
-		services.Dispatcher: {"CUPLINE_HTTP_ALLOWED_NETWORKS": "127.0.0.0/8"}, // the tests' devices
-		services.Pusher:     {"CUPLINE_ORIGINS": "http://" + page + ",http://" + api, "CUPLINE_SLOT": "pusher-0"},
+		services.Dispatcher: {"CUPLINE_HTTP_ALLOWED_NETWORKS": "127.0.0.0/8"},                                                           // the tests' devices
+		services.Pusher:     {"CUPLINE_ORIGINS": "http://" + page + ",http://" + api, "CUPLINE_SLOT": "pusher-0", "CUPLINE_PING": "2s"}, // a stalled line is noticed soon
 	}[name]
 	if env == nil {
 		return fmt.Errorf("there is no service %q", name)
+	}
+	if issuer != nil && name != services.Dispatcher {
+		env["CUPLINE_JWT_JWKS_URL"], env["CUPLINE_JWT_ISSUER"] = issuer.JWKS(), issuer.URL()
+		env["CUPLINE_JWT_AUDIENCE"], env["CUPLINE_JWT_LEEWAY"] = audience, "1s"
 	}
 	if _, err := site.Run(ctx, name, name, env); err != nil {
 		return fmt.Errorf("%s: %w", name, err)

@@ -62,6 +62,8 @@ func StartCluster(ctx context.Context, folder string, nodes int, build ...string
 type Extra struct {
 	// Nodes of the broker; one when zero.
 	Nodes int
+	// Hosts of the nodes, as many; the loopback address for all of them when nil.
+	Hosts []rabbitmq.Host
 	// Build are further arguments for `go build`.
 	Build []string
 	// Broker and Database are further lines of rabbitmq.conf and postgresql.conf, "key = value" each.

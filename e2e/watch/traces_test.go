@@ -165,6 +165,54 @@ func TestOneTraceFromThePostToTheAck(t *testing.T) {
 	}
 }
 
+// TestATraceGoesOnThroughTheMailbox: nobody listens, so the outcome is stored; then it is fetched and acked over HTTP, and over
+// a socket.
+func TestATraceGoesOnThroughTheMailbox(t *testing.T) {
+	n := newTenant(t)
+	for i, by := range []string{"api", "pusher"} { // whoever listens goes on listening
+		last := by + ": ack from mailbox"
+		parent, trace := newTrace(3 + i)
+		command := n.post(t, lamp, `{"jsonrpc":"2.0","id":"mailed-`+by+`","method":"on"}`, parent)
+		eventually(t, "the outcome is stored", func() bool { _, ok := receiver.of(trace)["pusher: store in mailbox"]; return ok })
+		if by == "api" {
+			var box struct {
+				Outcomes []struct {
+					CommandID string `json:"command_id"`
+				}
+			}
+			n.ask(t, http.MethodGet, "/v1/mailbox", "", &box)
+			if len(box.Outcomes) != 1 || box.Outcomes[0].CommandID != command {
+				t.Fatalf("mailbox %+v", box)
+			}
+			n.ask(t, http.MethodPost, "/v1/mailbox/ack", `{"command_ids":["`+command+`"]}`, nil)
+		} else {
+			take(t, n.listen(t), 1)
+		}
+		eventually(t, last+" reached the receiver", func() bool { _, ok := receiver.of(trace)[last]; return ok })
+		got := receiver.of(trace)
+		fetched, acked := got[by+": fetch from mailbox"], got[last]
+		if fetched.parent != got["pusher: store in mailbox"].id || fetched.attributes["cupline.command_id"] != command {
+			t.Errorf("%s: fetched %+v", by, fetched)
+		}
+		if acked.attributes["cupline.command_id"] != command || acked.attributes["cupline.tenant"] != n.name || acked.parent == "" {
+			t.Errorf("%s: acked %+v", by, acked)
+		}
+		if _, known := spanOf(trace, acked.parent); !known {
+			t.Errorf("%s: the ack is below %s, which is no span of the trace", by, acked.parent)
+		}
+	}
+}
+
+// spanOf finds a span of a trace by its id.
+func spanOf(trace, id string) (span, bool) {
+	for _, s := range receiver.of(trace) {
+		if s.id == id {
+			return s, true
+		}
+	}
+	return span{}, false
+}
+
 func TestARedriveIsATraceThatLinksToTheFirst(t *testing.T) {
 	n := newTenant(t)
 	arrivals := n.listen(t)

@@ -2,6 +2,7 @@ package watch_test
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -13,11 +14,17 @@ import (
 )
 
 // TestWhatWatchesChangesNothingForClients has all that could go wrong with it go wrong at
-// once: traces that nobody takes, a log that cannot be written, a scrape every 100 ms.
+// once: traces that nobody takes, refused at once or never answered, a log that cannot be written, a scrape every 100 ms.
 func TestWhatWatchesChangesNothingForClients(t *testing.T) {
 	n := newTenant(t)
 	services := []string{"api", "dispatcher-0", "pusher-0"}
-	dark := map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_TRACES_SAMPLER_ARG": "1", "CUPLINE_LOG_LEVEL": "debug"}
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // it accepts nobody, and says nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = silent.Close() }()
+	dark := map[string]string{"OTEL_TRACES_SAMPLER_ARG": "1", "CUPLINE_LOG_LEVEL": "debug"}
+	endpoints := map[string]string{"api": "http://127.0.0.1:9", "dispatcher-0": "http://" + silent.Addr().String(), "pusher-0": "http://" + silent.Addr().String()}
 	for _, name := range services {
 		if err := site.End(bounded(t), name); err != nil {
 			t.Fatal(err)
@@ -36,6 +43,7 @@ func TestWhatWatchesChangesNothingForClients(t *testing.T) {
 			}
 		})
 		env := map[string]string{"CUPLINE_FIGURES_EVERY": "1s", "CUPLINE_HTTP_ALLOWED_NETWORKS": "127.0.0.0/8", "CUPLINE_SLOT": name}
+		env["OTEL_EXPORTER_OTLP_ENDPOINT"] = endpoints[name]
 		for variable, value := range dark {
 			env[variable] = value
 		}

@@ -219,7 +219,9 @@ func TestEveryWireSpeaksTLS(t *testing.T) {
 		}
 	}
 	s.foreignCertificates(t)
+	s.expiry(t)
 	s.renewed(t)
+	s.expiry(t)
 	s.plain(t)
 }
 

@@ -52,9 +52,28 @@ labels:
 {{- .Values.quickstart.enabled | ternary (printf "%s-quickstart" (include "cupline.fullname" .)) .Values.postgres.existingSecret -}}
 {{- end -}}
 
-{{/* The Secret with the services' own users; empty when they log in as the owner. */}}
-{{- define "cupline.loginsSecret" -}}
-{{- .Values.quickstart.enabled | ternary (printf "%s-quickstart" (include "cupline.fullname" .)) .Values.postgres.logins.existingSecret -}}
+{{/* The Secret with the URL of a service's own user of the database; empty when it logs in as the owner. Takes root and role. */}}
+{{- define "cupline.loginSecret" -}}
+{{- with .root.Values -}}
+{{- .quickstart.enabled | ternary (printf "%s-quickstart" (include "cupline.fullname" $.root)) (default .postgres.logins.existingSecret (get .postgres.logins.secrets $.role)) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The Secret with the password of a service's own user of the broker; empty when it logs in as the administrator. Takes root and role. */}}
+{{- define "cupline.userSecret" -}}
+{{- with .root.Values -}}
+{{- .quickstart.enabled | ternary (printf "%s-quickstart-users" (include "cupline.fullname" $.root)) (default .rabbitmq.users.existingSecret (get .rabbitmq.users.secrets $.role)) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Whether RabbitMQ asks the API about devices: "true" or nothing. */}}
+{{- define "cupline.deviceLogins" -}}
+{{- if or .Values.quickstart.enabled .Values.deviceLogins.enabled -}}true{{- end -}}
+{{- end -}}
+
+{{/* The tenant of the first key. */}}
+{{- define "cupline.adminTenant" -}}
+{{- default (and .Values.quickstart.enabled .Values.quickstart.demo | ternary "demo" "default") .Values.migrations.adminKey.tenant -}}
 {{- end -}}
 
 {{- define "cupline.adminSecret" -}}

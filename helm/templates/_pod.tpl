@@ -17,67 +17,7 @@ seccompProfile:
   type: RuntimeDefault
 {{- end -}}
 
-{{/* Variables that say where broker and database are. Takes root, and login: whose user of the database; the owner without it. */}}
-{{- define "cupline.connections" -}}
-{{- $login := and (include "cupline.loginsSecret" .root) .login -}}
-{{- with .root -}}
-- name: AMQP_URL
-  valueFrom:
-    secretKeyRef:
-      name: {{ include "cupline.rabbitmqSecret" . | quote }}
-      key: {{ .Values.quickstart.enabled | ternary "connection_string" .Values.rabbitmq.urlKey | quote }}
-- name: DATABASE_URL
-  valueFrom:
-    secretKeyRef:
-      {{- if $login }}
-      name: {{ include "cupline.loginsSecret" . | quote }}
-      key: {{ $login | quote }}
-      {{- else }}
-      name: {{ include "cupline.postgresSecret" . | quote }}
-      key: {{ .Values.quickstart.enabled | ternary "uri" .Values.postgres.urlKey | quote }}
-      {{- end }}
-{{- if .Values.rabbitmq.management.enabled }}
-{{- if and .Values.rabbitmq.management.urlKey (not .Values.quickstart.enabled) }}
-- name: RABBITMQ_MANAGEMENT_URL
-  valueFrom:
-    secretKeyRef:
-      name: {{ include "cupline.rabbitmqSecret" . | quote }}
-      key: {{ .Values.rabbitmq.management.urlKey | quote }}
-{{- else }}
-{{- $keys := .Values.rabbitmq }}
-{{- if .Values.quickstart.enabled }}
-{{- $keys = dict "hostKey" "host" "usernameKey" "username" "passwordKey" "password" }}
-{{- end }}
-{{- range $variable, $key := dict "RABBITMQ_HOST" $keys.hostKey "RABBITMQ_USERNAME" $keys.usernameKey "RABBITMQ_PASSWORD" $keys.passwordKey }}
-- name: {{ $variable }}
-  valueFrom:
-    secretKeyRef:
-      name: {{ include "cupline.rabbitmqSecret" $.root | quote }}
-      key: {{ $key | quote }}
-{{- end }}
-- name: RABBITMQ_MANAGEMENT_URL
-  value: {{ printf "%s://$(RABBITMQ_USERNAME):$(RABBITMQ_PASSWORD)@$(RABBITMQ_HOST):%d" (.Values.quickstart.enabled | ternary "http" .Values.rabbitmq.management.scheme) (.Values.quickstart.enabled | ternary 15672 .Values.rabbitmq.management.port | int) | quote }}
-{{- end }}
-{{- end }}
-{{- end -}}
-{{- end -}}
-
-{{/* The janitor's own user of the database, in the recorders' pods; without its login there, it is off. */}}
-{{- define "cupline.janitor" -}}
-name: CUPLINE_JANITOR_DATABASE_URL
-valueFrom:
-  secretKeyRef:
-    {{- if include "cupline.loginsSecret" . }}
-    name: {{ include "cupline.loginsSecret" . | quote }}
-    key: janitor
-    optional: true
-    {{- else }}
-    name: {{ include "cupline.postgresSecret" . | quote }}
-    key: {{ .Values.quickstart.enabled | ternary "uri" .Values.postgres.urlKey | quote }}
-    {{- end }}
-{{- end -}}
-
-{{/* A service's pod. Takes root, component, program, login (its user of the database), config, teardown (seconds after the drain), env (a list) and public (whether clients come). */}}
+{{/* A service's pod. Takes root, component, program, role (its user of broker and database), management (whether it looks at the management API), config, teardown (seconds after the drain), env (a list) and public (whether clients come). */}}
 {{- define "cupline.pod" -}}
 {{- $root := .root -}}
 metadata:
@@ -130,12 +70,21 @@ spec:
       securityContext:
         {{- include "cupline.containerSecurity" $root | nindent 8 }}
       env:
-        {{- include "cupline.connections" (dict "root" $root "login" .login) | nindent 8 }}
+        {{- include "cupline.connections" (dict "root" $root "role" .role "management" .management) | trim | nindent 8 }}
         - name: CUPLINE_INTERNAL_ADDR
           value: ":9100"
         {{- if .public }}
         - name: CUPLINE_LISTEN
           value: ":8080"
+        {{- with include "cupline.jwt" $root | trim }}
+        {{- . | nindent 8 }}
+        {{- end }}
+        {{- with .config.tls.secretName }}
+        - name: CUPLINE_TLS_CERT_FILE
+          value: /etc/cupline/tls/tls.crt
+        - name: CUPLINE_TLS_KEY_FILE
+          value: /etc/cupline/tls/tls.key
+        {{- end }}
         {{- end }}
         - name: CUPLINE_DRAIN
           value: {{ printf "%ds" (int .config.drainSeconds) | quote }}
@@ -192,6 +141,15 @@ spec:
       {{- end }}
       resources:
         {{- toYaml .config.resources | nindent 8 }}
+      {{- $certificate := .public | ternary (dig "tls" "secretName" "" .config) "" }}
+      {{- with include "cupline.mounts" (dict "root" $root "certificate" $certificate) | trim }}
+      volumeMounts:
+        {{- . | nindent 8 }}
+      {{- end }}
+  {{- with include "cupline.volumes" (dict "root" $root "certificate" $certificate) | trim }}
+  volumes:
+    {{- . | nindent 4 }}
+  {{- end }}
 {{- end -}}
 
 {{/* A Deployment. Takes what cupline.pod takes, and name. */}}
@@ -275,7 +233,7 @@ spec:
     - name: http
       port: {{ .config.service.port }}
       targetPort: http
-      appProtocol: http
+      appProtocol: {{ empty .config.tls.secretName | ternary "http" "https" }}
   selector:
     {{- include "cupline.selector" . | nindent 4 }}
 {{- end -}}
@@ -283,6 +241,7 @@ spec:
 {{/* Takes root, component, name, config and annotations. */}}
 {{- define "cupline.ingress" -}}
 {{- $annotations := merge (deepCopy .config.ingress.annotations) .annotations -}}
+{{- if .config.tls.secretName }}{{ $_ := set $annotations "nginx.ingress.kubernetes.io/backend-protocol" "HTTPS" }}{{ end -}}
 {{- with .root.Values.certManager.clusterIssuer }}{{ $_ := set $annotations "cert-manager.io/cluster-issuer" . }}{{ end -}}
 {{- with .root.Values.certManager.issuer }}{{ $_ := set $annotations "cert-manager.io/issuer" . }}{{ end -}}
 apiVersion: networking.k8s.io/v1
@@ -336,4 +295,24 @@ spec:
       backendRefs:
         - name: {{ .name | quote }}
           port: {{ .config.service.port }}
+{{- end -}}
+
+{{/* A certificate of cert-manager for a service's public port. Takes root, component, name and config. */}}
+{{- define "cupline.certificate" -}}
+{{- $hosts := list .name (printf "%s.%s" .name .root.Release.Namespace) (printf "%s.%s.svc" .name .root.Release.Namespace) -}}
+{{- with .config.ingress.host }}{{ $hosts = append $hosts . }}{{ end -}}
+{{- $hosts = concat $hosts .config.route.hostnames -}}
+apiVersion: cert-manager.io/v1
+kind: Certificate
+metadata:
+  {{- include "cupline.metadata" . | nindent 2 }}
+spec:
+  secretName: {{ .config.tls.secretName | quote }}
+  dnsNames:
+    {{- toYaml $hosts | nindent 4 }}
+  privateKey: {algorithm: ECDSA, size: 256, rotationPolicy: Always}
+  usages: [digital signature, server auth]
+  issuerRef:
+    kind: {{ empty .root.Values.certManager.issuer | ternary "ClusterIssuer" "Issuer" }}
+    name: {{ default .root.Values.certManager.clusterIssuer .root.Values.certManager.issuer | quote }}
 {{- end -}}

@@ -19,7 +19,7 @@ func TestServicesLogInAsThemselves(t *testing.T) {
 					}
 					component := w.GetLabels()["app.kubernetes.io/component"]
 					want, _, _ := strings.Cut(component, "-")
-					if want == "migrate" || want == "test" {
+					if want == "migrate" || want == "test" || want == "agent" {
 						want = "uri"
 					}
 					if got := variable.ValueFrom.SecretKeyRef.Key; got != want {

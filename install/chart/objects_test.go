@@ -2,12 +2,15 @@ package chart_test
 
 import (
 	"bytes"
+	"fmt"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
+	cert "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	keda "github.com/kedacore/keda/v2/apis/keda/v1alpha1"
 	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	apps "k8s.io/api/apps/v1"
@@ -65,6 +68,10 @@ func empty(version, kind string) object {
 		return &gateway.HTTPRoute{}
 	case "keda.sh/v1alpha1 ScaledObject":
 		return &keda.ScaledObject{}
+	case "keda.sh/v1alpha1 TriggerAuthentication":
+		return &keda.TriggerAuthentication{}
+	case "cert-manager.io/v1 Certificate":
+		return &cert.Certificate{}
 	case "monitoring.coreos.com/v1 PodMonitor":
 		return &monitoring.PodMonitor{}
 	case "monitoring.coreos.com/v1 ServiceMonitor":
@@ -85,13 +92,26 @@ func helm(t *testing.T, major int, args ...string) (string, error) {
 	return string(said), err
 }
 
+// renderings are what Helm made of its arguments, once for all tests.
+var renderings sync.Map
+
+type rendering struct {
+	once sync.Once
+	text string
+	err  error
+}
+
 func template(t *testing.T, major int, args ...string) string {
 	t.Helper()
-	text, err := helm(t, major, append([]string{"template", "cupline", folder, "--namespace", "shop"}, args...)...)
-	if err != nil {
-		t.Fatalf("helm %d template %v: %v\n%s", major, args, err, text)
+	known, _ := renderings.LoadOrStore(fmt.Sprint(major, args), &rendering{})
+	r := known.(*rendering)
+	r.once.Do(func() {
+		r.text, r.err = helm(t, major, append([]string{"template", "cupline", folder, "--namespace", "shop"}, args...)...)
+	})
+	if r.err != nil {
+		t.Fatalf("helm %d template %v: %v\n%s", major, args, r.err, r.text)
 	}
-	return text
+	return r.text
 }
 
 // decode takes every document apart; an unknown kind or field, a repeated key or a wrong type fails.

@@ -15,13 +15,13 @@ Needs Kubernetes 1.30 or later and Helm 3 or 4. How to install, upgrade and remo
 [docs/install.md](../docs/install.md). This page is made from values.yaml by
 ` + "`go -C install run ./cmd/chartreadme`" + `.
 
-To try it on an empty cluster:
+To try it on an empty cluster; what Helm prints then are the next commands, down to a first answer of a device:
 
 ` + "```sh\nhelm install cupline ./helm --set quickstart.enabled=true\n```" + `
 
-With a RabbitMQ and a Postgres of your own, as their operators' Secrets describe them (see [examples/](examples/)):
+With a RabbitMQ and a Postgres of your own, here those of [examples/](examples/), which RabbitMQ's Cluster Operator and CloudNativePG run:
 
-` + "```sh\nhelm install cupline ./helm --set rabbitmq.existingSecret=broker-default-user --set postgres.existingSecret=database-app\n```" + `
+` + "```sh\nhelm install cupline ./helm -f helm/examples/values.yaml\n```" + `
 
 ## Values
 

@@ -38,9 +38,9 @@ func Database() Need {
 	}
 }
 
-// Program is the need for a program on the PATH that a package of the same name brings, but for four: gcc comes with the
+// Program is the need for a program on the PATH that a package of the same name brings, but for five: gcc comes with the
 // C library's headers, which the race detector needs as well, wsdump, a WebSocket client, with python3-websocket, node
-// with nodejs, and mosquitto_pub (and mosquitto_sub) with mosquitto-clients.
+// with nodejs, mosquitto_pub (and mosquitto_sub) with mosquitto-clients, and ip with iproute2.
 func Program(name string) Need {
 	need := Need{Name: name, Packages: []string{name}, Present: func() error { return onPath(name) }}
 	switch name {
@@ -53,6 +53,8 @@ func Program(name string) Need {
 		need.Packages = []string{"nodejs"}
 	case "mosquitto_pub":
 		need.Packages = []string{"mosquitto-clients"}
+	case "ip":
+		need.Packages = []string{"iproute2"}
 	case "prometheus":
 		need.Services = []string{"prometheus.service"}
 	}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
+	"syscall"
 )
 
 // ErrRunning is wrapped by [Start]'s error while the pid file's process, or anything that it started, still runs.
@@ -29,6 +31,9 @@ type Spec struct {
 	PidFile string
 	// Account is whom it runs as.
 	Account Account
+	// Network is the file of the network namespace that it runs in (/run/netns/NAME), which only root may choose; the
+	// caller's own when empty.
+	Network string
 }
 
 // Start runs the program in a session of its own, so that neither a terminal's Ctrl-C nor the end of the caller ends
@@ -85,12 +90,19 @@ func launch(spec Spec, token string) (*exec.Cmd, error) {
 	}
 	defer func() { _ = log.Close() }() // the child has its own
 	// No context of the caller's ends it: it outlives its caller.
-	child := exec.CommandContext(context.Background(), spec.Path, spec.Args...)
+	path, args, attributes := spec.Path, spec.Args, spec.Account.Attributes()
+	if spec.Network != "" {
+		// Root's nsenter becomes the program, as the account.
+		path, args, attributes = "nsenter", append([]string{
+			"--net=" + spec.Network, "--setuid", strconv.Itoa(spec.Account.UID), "--setgid", strconv.Itoa(spec.Account.GID), "--", spec.Path,
+		}, spec.Args...), &syscall.SysProcAttr{}
+	}
+	child := exec.CommandContext(context.Background(), path, args...)
 	// The token stands last: a program that writes its title over its arguments may reach into what follows them.
 	child.Env = append(spec.Env[:len(spec.Env):len(spec.Env)], tokenVariable+"="+token)
 	child.Dir = spec.Dir
 	child.Stdout, child.Stderr = log, log
-	child.SysProcAttr = spec.Account.Attributes()
+	child.SysProcAttr = attributes
 	child.SysProcAttr.Setsid = true
 	if err := child.Start(); err != nil {
 		return nil, fmt.Errorf("start %s as the user %s: %w", spec.Name, spec.Account.Name, err)

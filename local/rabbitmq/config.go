@@ -30,12 +30,19 @@ type Config struct {
 	Password string
 	// Schedulers is how many of the machine's cores the node uses; at most 4 when zero.
 	Schedulers int
-	// Node is the Erlang node's name when the node is first made, NAME@localhost; generated when empty.
+	// Host is where the node runs; the loopback address when zero.
+	Host Host
+	// Hosts are those of all nodes of the cluster, the node's own too, where they are not on the loopback address.
+	Hosts []Host
+	// Silence is how long another node may be silent until it counts as down (Erlang's net_ticktime), 4 s or more; that is
+	// 60 s when zero. It is noticed between three and five quarters of it later.
+	Silence time.Duration
+	// Node is the Erlang node's name when the node is first made, NAME@HOST; generated when empty.
 	Node string
 	// Cookie is the Erlang cookie when the node is first made, for one that joins others; generated when empty.
 	Cookie string
 	// EpmdPort is the port of an epmd that another instance runs, for a node that joins it; with zero the instance
-	// runs one of its own.
+	// runs one of its own. On hosts of their own each node runs one, and all at the same port: the first one's.
 	EpmdPort int
 	// StartLimit is how long a start may take; 90 s when zero. A node of a cluster that was down waits for the others,
 	// and so may need several times that on a busy machine.
@@ -70,8 +77,17 @@ func (c Config) complete() (Config, error) {
 	if c.User == "" {
 		c.User = "cupline"
 	}
-	if c.Node != "" && !strings.HasSuffix(c.Node, "@localhost") {
-		return Config{}, fmt.Errorf("run RabbitMQ: the node's name %q must end in @localhost", c.Node)
+	if c.Host == (Host{}) {
+		c.Host = loopback()
+	}
+	if err := c.Host.check(); err != nil {
+		return Config{}, err
+	}
+	if c.Node != "" && !strings.HasSuffix(c.Node, "@"+c.Host.Name) {
+		return Config{}, fmt.Errorf("run RabbitMQ: the node's name %q must end in @%s", c.Node, c.Host.Name)
+	}
+	if c.Silence != 0 && c.Silence < leastSilence {
+		return Config{}, fmt.Errorf("run RabbitMQ: a silence of %s is too short: %s at least", c.Silence, leastSilence)
 	}
 	if c.Schedulers == 0 {
 		c.Schedulers = min(runtime.NumCPU(), 4)

@@ -21,10 +21,10 @@ const erlangPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 // startEpmd runs the daemon that knows on which port a node listens for other nodes. A node would start one by itself,
 // which would outlive it unnoticed; started here, it is a child like any other, on the loopback address only.
 func (i *Instance) startEpmd(ctx context.Context) error {
-	if i.config.EpmdPort != 0 {
+	if i.config.EpmdPort != 0 && i.config.Host == loopback() {
 		return nil
 	}
-	return launchEpmd(ctx, i.known.EpmdPort, i.outputFile(), i.pidFile("epmd"), i.account)
+	return launchEpmd(ctx, i.config.Host, i.known.EpmdPort, i.outputFile(), i.pidFile("epmd"), i.account)
 }
 
 // endEpmd stops this folder's epmd, of this run or an earlier one. It knows nothing that would need saving.
@@ -32,19 +32,20 @@ func (i *Instance) endEpmd(ctx context.Context) error {
 	return process.End(ctx, i.pidFile("epmd"), syscall.SIGTERM, time.Second)
 }
 
-func launchEpmd(ctx context.Context, port int, log, pidFile string, account process.Account) error {
+func launchEpmd(ctx context.Context, host Host, port int, log, pidFile string, account process.Account) error {
 	program, err := findErlang("epmd")
 	if err != nil {
 		return err
 	}
 	daemon, err := process.Start(process.Spec{
-		Name: "epmd", Path: program, Args: []string{"-address", "127.0.0.1", "-port", strconv.Itoa(port)},
+		Name: "epmd", Path: program, Args: []string{"-address", host.Address, "-port", strconv.Itoa(port)},
 		Env: []string{"PATH=" + erlangPath}, Dir: "/", Log: log, PidFile: pidFile, Account: account,
+		Network: host.Network,
 	})
 	if err != nil {
 		return err
 	}
-	return daemon.Ready(ctx, func(ctx context.Context) error { return dial(ctx, ports.Address(port)) })
+	return daemon.Ready(ctx, func(ctx context.Context) error { return dial(ctx, host.at(port)) })
 }
 
 // epmdName is the folder of an epmd of its own, within its base.
@@ -91,7 +92,7 @@ func (e *Epmd) start(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, reserved.Release()) }()
 	e.port = reserved.Ports[0]
-	return launchEpmd(ctx, e.port, filepath.Join(e.folder.Path, "output.log"), e.pidFile(), account)
+	return launchEpmd(ctx, loopback(), e.port, filepath.Join(e.folder.Path, "output.log"), e.pidFile(), account)
 }
 
 // Port is for [Config].EpmdPort of the nodes.

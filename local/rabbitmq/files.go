@@ -9,7 +9,6 @@ import (
 
 	"github.com/cupline/cupline/local/packages"
 	"github.com/cupline/cupline/local/place"
-	"github.com/cupline/cupline/local/ports"
 	"github.com/cupline/cupline/local/process"
 )
 
@@ -25,7 +24,7 @@ ulimit -n "$files"
 
 // layout is where a node's files are within its work folder.
 type layout struct {
-	home, data, logs, config, advanced, more, plugins, environment, cookie, pid string
+	home, data, logs, config, advanced, more, plugins, environment, hosts, cookie, pid string
 }
 
 func layoutOf(work string) layout {
@@ -33,7 +32,7 @@ func layoutOf(work string) layout {
 	return layout{
 		home: in("home"), data: in("data"), logs: in("log"), config: in("rabbitmq.conf"),
 		advanced: in("advanced.config"), more: in("conf.d/*.conf"), plugins: in("enabled_plugins"),
-		environment: in("rabbitmq-env.conf"), cookie: in("home/.erlang.cookie"), pid: in("rabbitmq.pid"),
+		environment: in("rabbitmq-env.conf"), hosts: in("inetrc"), cookie: in("home/.erlang.cookie"), pid: in("rabbitmq.pid"),
 	}
 }
 
@@ -51,6 +50,7 @@ func (l layout) write(config Config, known memory, version packages.Version, acc
 		l.config:      strings.Join(settings(config, known, version, l), "\n") + "\n",
 		l.plugins:     "[" + strings.Join(config.Plugins, ",") + "].\n",
 		l.environment: raiseFiles,
+		l.hosts:       names(config.Hosts),
 		l.cookie:      known.Cookie,
 	}
 	for path, content := range files {
@@ -66,7 +66,7 @@ func (l layout) write(config Config, known memory, version packages.Version, acc
 func settings(config Config, known memory, version packages.Version, l layout) []string {
 	lines := []string{
 		"# Written at each start; edits are lost.",
-		"listeners.tcp.local = " + ports.Address(known.AMQPPort),
+		"listeners.tcp.local = " + config.Host.at(known.AMQPPort),
 		"default_user = " + known.User,
 		"default_pass = " + known.Password,
 		"default_vhost = /",
@@ -86,11 +86,11 @@ func settings(config Config, known memory, version packages.Version, l layout) [
 		lines = append(lines, "anonymous_login_user = none")
 	}
 	if config.enabled(management) {
-		lines = append(lines, "management.tcp.ip = 127.0.0.1",
+		lines = append(lines, "management.tcp.ip = "+config.Host.Address,
 			fmt.Sprintf("management.tcp.port = %d", known.ManagementPort))
 	}
 	if config.enabled(mqtt) {
-		lines = append(lines, "mqtt.listeners.tcp.local = "+ports.Address(known.MQTTPort),
+		lines = append(lines, "mqtt.listeners.tcp.local = "+config.Host.at(known.MQTTPort),
 			"mqtt.allow_anonymous = false", "mqtt.vhost = /", "mqtt.exchange = amq.topic")
 	}
 	return append(lines, config.Settings...)
@@ -98,18 +98,18 @@ func settings(config Config, known memory, version packages.Version, l layout) [
 
 // environment is the node's whole environment.
 func environment(config Config, known memory, l layout, erlang string) []string {
-	return []string{
+	all := []string{
 		"HOME=" + l.home,
 		"PATH=" + erlang,
 		"LANG=C.UTF-8",
-		"ERL_EPMD_ADDRESS=127.0.0.1",
+		"ERL_EPMD_ADDRESS=" + config.Host.Address,
 		fmt.Sprintf("ERL_EPMD_PORT=%d", known.EpmdPort),
 		// A crash shall neither take minutes nor fill the disk.
 		"ERL_CRASH_DUMP_SECONDS=0",
 		// The script becomes the node instead of staying beside it, so signals and the pid file mean the node itself.
 		"RUNNING_UNDER_SYSTEMD=true",
 		"RABBITMQ_NODENAME=" + known.Node,
-		"RABBITMQ_NODE_IP_ADDRESS=127.0.0.1",
+		"RABBITMQ_NODE_IP_ADDRESS=" + config.Host.Address,
 		fmt.Sprintf("RABBITMQ_NODE_PORT=%d", known.AMQPPort),
 		fmt.Sprintf("RABBITMQ_DIST_PORT=%d", known.DistPort),
 		"RABBITMQ_MNESIA_BASE=" + l.data,
@@ -124,9 +124,18 @@ func environment(config Config, known memory, l layout, erlang string) []string 
 		"RABBITMQ_SCHEDULER_BIND_TYPE=u",
 		"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=" + erlangArguments(config),
 	}
+	if len(config.Hosts) > 0 {
+		all = append(all, "ERL_INETRC="+l.hosts)
+	}
+	return all
 }
 
 // erlangArguments are split at spaces by the broker's script.
 func erlangArguments(config Config) string {
-	return fmt.Sprintf("-kernel inet_dist_use_interface {127,0,0,1} +S %d:%d", config.Schedulers, config.Schedulers)
+	arguments := fmt.Sprintf("-kernel inet_dist_use_interface {%s} +S %d:%d",
+		strings.ReplaceAll(config.Host.Address, ".", ","), config.Schedulers, config.Schedulers)
+	if config.Silence > 0 {
+		arguments += fmt.Sprintf(" -kernel net_ticktime %d", int(config.Silence.Seconds()))
+	}
+	return arguments
 }

@@ -61,6 +61,9 @@ func TestConfigComplete(t *testing.T) {
 		"two words":  {Base: "/b", Name: "a b"},
 		"a path":     {Base: "/b", Name: "../b"},
 		"a far node": {Base: "/b", Node: "rabbit@elsewhere"},
+		"no address": {Base: "/b", Host: Host{Name: "n0", Address: "here"}},
+		"no name":    {Base: "/b", Host: Host{Address: "10.0.0.1"}},
+		"impatient":  {Base: "/b", Silence: 1},
 	} {
 		if _, err := wrong.complete(); err == nil {
 			t.Errorf("%s: no error", name)
@@ -83,7 +86,7 @@ func TestInvent(t *testing.T) {
 }
 
 func TestEnvironmentIsPrivate(t *testing.T) {
-	environment := environment(Config{Schedulers: 2}, memory{Node: "n@localhost", EpmdPort: 1004, DistPort: 1005},
+	environment := environment(Config{Schedulers: 2, Host: loopback()}, memory{Node: "n@localhost", EpmdPort: 1004, DistPort: 1005},
 		layoutOf("/w"), "/bin")
 	for _, want := range []string{"HOME=/w/home", "ERL_EPMD_ADDRESS=127.0.0.1", "ERL_EPMD_PORT=1004",
 		"RABBITMQ_DIST_PORT=1005", "RABBITMQ_CONF_ENV_FILE=/w/rabbitmq-env.conf", "RABBITMQ_NODENAME=n@localhost",
@@ -91,5 +94,27 @@ func TestEnvironmentIsPrivate(t *testing.T) {
 		if !slices.Contains(environment, want) {
 			t.Errorf("%q is not in the environment", want)
 		}
+	}
+}
+
+func TestANodeOnAHostOfItsOwn(t *testing.T) {
+	here := Host{Name: "n1", Address: "198.18.0.2", Network: "/run/netns/x"}
+	config, err := Config{Base: "/b", Schedulers: 2, Host: here, Hosts: []Host{here}, Silence: 8e9, Node: "a@n1"}.complete()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := environment(config, memory{Node: "a@n1"}, layoutOf("/w"), "/bin")
+	for _, want := range []string{"ERL_INETRC=/w/inetrc", "RABBITMQ_NODE_IP_ADDRESS=198.18.0.2", "ERL_EPMD_ADDRESS=198.18.0.2",
+		"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-kernel inet_dist_use_interface {198,18,0,2} +S 2:2 -kernel net_ticktime 8"} {
+		if !slices.Contains(got, want) {
+			t.Errorf("%q is not in the environment", want)
+		}
+	}
+	const file = "{host, {127,0,0,1}, [\"localhost\"]}.\n{host, {198,18,0,2}, [\"n1\"]}.\n{lookup, [file, native]}.\n"
+	if said := names(config.Hosts); said != file {
+		t.Errorf("the file of hosts is\n%s", said)
+	}
+	if invented := invent(config); invented.Node != "a@n1" {
+		t.Errorf("the node is called %s", invented.Node)
 	}
 }

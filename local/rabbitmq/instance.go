@@ -13,7 +13,6 @@ import (
 
 	"github.com/cupline/cupline/local/packages"
 	"github.com/cupline/cupline/local/place"
-	"github.com/cupline/cupline/local/ports"
 	"github.com/cupline/cupline/local/process"
 )
 
@@ -81,7 +80,7 @@ func (i *Instance) run(ctx context.Context, broker packages.RabbitMQ) (err error
 	}
 	node, err := process.Start(process.Spec{
 		Name: "RabbitMQ", Path: broker.Server, Env: environment(i.config, i.known, files, erlangPath),
-		Dir: i.folder.Work, Log: i.outputFile(), PidFile: i.pidFile("rabbitmq"), Account: i.account,
+		Dir: i.folder.Work, Log: i.outputFile(), PidFile: i.pidFile("rabbitmq"), Account: i.account, Network: i.config.Host.Network,
 	})
 	if err != nil {
 		return err
@@ -93,6 +92,16 @@ func (i *Instance) run(ctx context.Context, broker packages.RabbitMQ) (err error
 		return fmt.Errorf("%w; it says (more in %s):\n%s", err, i.LogFile(), i.complaint())
 	}
 	return nil
+}
+
+// Serving returns once all listeners of the running node serve, which may have stopped meanwhile: a node that finds itself
+// parted from the others closes them. The error is ctx's, or says that nothing runs.
+func (i *Instance) Serving(ctx context.Context) error {
+	node := i.node.Load()
+	if node == nil {
+		return errors.New("wait for RabbitMQ to serve: it does not run")
+	}
+	return node.Ready(ctx, i.checks()...)
 }
 
 // Wait returns when the node has ended, by whatever cause, or when ctx is done, with ctx's error.
@@ -178,19 +187,19 @@ func (i *Instance) endOrphans(ctx context.Context) error {
 	return i.endEpmd(ctx)
 }
 
-// URL is the AMQP address with the administrator's name and password: amqp://user:password@127.0.0.1:port/.
+// URL is the AMQP address with the administrator's name and password: amqp://user:password@address:port/.
 func (i *Instance) URL() string {
 	return i.urlOf("amqp", i.known.AMQPPort, "/")
 }
 
-// ManagementURL is the management API's address with name and password: http://user:password@127.0.0.1:port.
+// ManagementURL is the management API's address with name and password: http://user:password@address:port.
 func (i *Instance) ManagementURL() string {
 	return i.urlOf("http", i.known.ManagementPort, "")
 }
 
-// MQTTAddress is where MQTT 3.1.1 is spoken: 127.0.0.1:port.
+// MQTTAddress is where MQTT 3.1.1 is spoken: address:port.
 func (i *Instance) MQTTAddress() string {
-	return ports.Address(i.known.MQTTPort)
+	return i.config.Host.at(i.known.MQTTPort)
 }
 
 // User is the administrator's name.
@@ -234,6 +243,6 @@ func (i *Instance) pidFile(name string) string {
 
 func (i *Instance) urlOf(scheme string, port int, path string) string {
 	address := url.URL{Scheme: scheme, User: url.UserPassword(i.known.User, i.known.Password),
-		Host: ports.Address(port), Path: path}
+		Host: i.config.Host.at(port), Path: path}
 	return address.String()
 }

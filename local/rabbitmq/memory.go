@@ -33,6 +33,9 @@ func (i *Instance) remember() (*ports.Reservation, error) {
 	if err != nil {
 		return nil, err
 	}
+	if i.config.EpmdPort != 0 {
+		known.EpmdPort = 0 // not ours to choose
+	}
 	reserved, err := ports.Reserve(known.AMQPPort, known.MQTTPort, known.ManagementPort, known.DistPort, known.EpmdPort)
 	if err != nil {
 		return nil, err
@@ -58,7 +61,7 @@ func invent(config Config) memory {
 	if fresh.Node == "" {
 		var unique [4]byte
 		_, _ = rand.Read(unique[:]) // crypto/rand.Read never fails
-		fresh.Node = "cupline-" + hex.EncodeToString(unique[:]) + "@localhost"
+		fresh.Node = "cupline-" + hex.EncodeToString(unique[:]) + "@" + config.Host.Name
 	}
 	if fresh.Cookie == "" {
 		fresh.Cookie = rand.Text()

@@ -3,6 +3,7 @@ package deadletter
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -16,12 +17,8 @@ import (
 // counted reports whether the counts know all that the filter asks.
 func (f *Filter) counted() bool { return !f.named() && !f.marked() && f.Text == "" }
 
-// tally is a table of (group_id, executed, lane, state, n) for a filter within a span: from the counts,
-// or else from the letters.
+// tally is a table of (group_id, executed, lane, state, n) for a filter within a span, from the counts.
 func (f *Filter) tally(c *clause, within span, now time.Time) string {
-	if !f.counted() {
-		return f.tallyOfLetters(c, within)
-	}
 	tenant := c.arg(f.Tenant)
 	whole, left := within.split(now)
 	var parts []string
@@ -42,36 +39,29 @@ func (f *Filter) tally(c *clause, within span, now time.Time) string {
 	if f.State != "" {
 		state = " where state = " + c.arg(f.State)
 	}
-	return fmt.Sprintf(`(select group_id, executed, lane, state, sum(n)::bigint as n, null::timestamptz as first, null::timestamptz as last
+	return fmt.Sprintf(`(select group_id, executed, lane, state, sum(n)::bigint as n
 		from (%s) as parts%s group by 1, 2, 3, 4 having sum(n) > 0)`, strings.Join(parts, " union all "), state)
-}
-
-// tallyOfLetters counts one by one; of a device's or a client's letters all that is needed stands in an index.
-func (f *Filter) tallyOfLetters(c *clause, within span) string {
-	one := *f
-	one.From, one.Before = within.from, within.before
-	inner := clause{args: c.args}
-	inner.add("tenant = %s", f.Tenant)
-	one.span(&inner)
-	one.rest(&inner)
-	c.args = inner.args
-	return `(select group_id, executed, lane, state, count(*) as n, min(died_at) as first, max(died_at) as last from dead_letters
-		where ` + inner.sql() + ` group by 1, 2, 3, 4)`
 }
 
 // within is the filter's own time.
 func (f *Filter) within() span { return span{f.From, f.Before} }
 
-// Counts returns how many letters there are in each state.
-func (s *Store) Counts(ctx context.Context, f Filter) (map[string]int64, error) {
-	counts := map[string]int64{Open: 0, Redriving: 0, Redriven: 0, Discarded: 0}
+// Counts returns how many letters there are in each state. Of one device, client or id, with a text or a mark, they are counted one by
+// one, for as long as patience (0: to the end): then all that died at from or later are in it. from is zero when all are.
+func (s *Store) Counts(ctx context.Context, f Filter, patience time.Duration) (counts map[string]int64, from time.Time, err error) {
+	counts = map[string]int64{Open: 0, Redriving: 0, Redriven: 0, Discarded: 0}
+	if !f.counted() {
+		t, err := f.look(ctx, s.pool, time.Now(), patience)
+		maps.Copy(counts, t.states)
+		return counts, t.from.UTC(), store.Fault("count dead letters", err)
+	}
 	c := &clause{}
 	tally := f.tally(c, f.within(), time.Now())
 	f.facets(c)
 	rows, err := s.pool.Query(ctx, `select state, sum(n)::bigint from `+tally+` as t
 		join dead_letter_facets using (group_id, executed, lane) where `+c.sql()+` group by state`, append([]any{asked}, c.args...)...)
 	if err != nil {
-		return nil, store.Fault("count dead letters", err)
+		return nil, from, store.Fault("count dead letters", err)
 	}
 	var state string
 	var n int64
@@ -79,7 +69,7 @@ func (s *Store) Counts(ctx context.Context, f Filter) (map[string]int64, error) 
 		counts[state] = n
 		return nil
 	})
-	return counts, store.Fault("count dead letters", err)
+	return counts, from, store.Fault("count dead letters", err)
 }
 
 // RateWindow is the time up to now over which Group.Recent is counted.
@@ -101,50 +91,56 @@ type Group struct {
 	Recent int64
 }
 
-// Groups returns up to limit causes, the most frequent first. The counts of all letters cost next to
-// nothing; those of one device, client or id are counted from an index, and those with a text have to be read.
-func (s *Store) Groups(ctx context.Context, f Filter, limit int) (groups []Group, err error) {
+// Groups returns up to limit causes, the most frequent first. The counts of all letters cost next to nothing; patience and from are
+// as in Counts.
+func (s *Store) Groups(ctx context.Context, f Filter, limit int, patience time.Duration) (groups []Group, from time.Time, err error) {
 	// One moment for the counts, and for the first and last of each.
 	err = pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		var now time.Time
 		if err := tx.QueryRow(ctx, `select now()`).Scan(&now); err != nil {
 			return err
 		}
-		recent := span{now.Add(-RateWindow), f.Before}
-		if f.From.After(recent.from) {
-			recent.from = f.From
-		}
-		c := &clause{}
-		tally, lately := f.tally(c, f.within(), now), f.tally(c, recent, now)
-		f.facets(c)
-		rows, err := tx.Query(ctx, groupSQL(&f, c, tally, lately, limit), append([]any{asked}, c.args...)...)
-		if err != nil {
+		if f.counted() {
+			groups, err = f.groups(ctx, tx, now, limit)
 			return err
 		}
-		groups, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (g Group, err error) {
-			err = row.Scan((*[16]byte)(&g.ID), &g.Reason, &g.DeviceType, &g.Method, &g.Cause, &g.Count, &g.Open, &g.Maybe,
-				&g.Recent, &g.First, &g.Last)
-			g.First, g.Last = g.First.UTC(), g.Last.UTC()
-			return g, err
-		})
+		t, err := f.look(ctx, tx, now.Add(-RateWindow), patience)
+		groups, from = t.top(limit), t.from.UTC()
 		return err
 	})
-	return groups, store.Fault("group dead letters", err)
+	return groups, from, store.Fault("group dead letters", err)
 }
 
-// groupSQL sums a tally by group. Where it came from counts, the first and last are looked up, in one
-// step each, for the groups that are told.
+// groups are from the counts.
+func (f *Filter) groups(ctx context.Context, tx pgx.Tx, now time.Time, limit int) ([]Group, error) {
+	recent := span{now.Add(-RateWindow), f.Before}
+	if f.From.After(recent.from) {
+		recent.from = f.From
+	}
+	c := &clause{}
+	tally, lately := f.tally(c, f.within(), now), f.tally(c, recent, now)
+	f.facets(c)
+	rows, err := tx.Query(ctx, groupSQL(f, c, tally, lately, limit), append([]any{asked}, c.args...)...)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (g Group, err error) {
+		err = row.Scan((*[16]byte)(&g.ID), &g.Reason, &g.DeviceType, &g.Method, &g.Cause, &g.Count, &g.Open, &g.Maybe,
+			&g.Recent, &g.First, &g.Last)
+		g.First, g.Last = g.First.UTC(), g.Last.UTC()
+		return g, err
+	})
+}
+
+// groupSQL sums a tally by group. The first and last are looked up, in one step each, for the groups that are told.
 func groupSQL(f *Filter, c *clause, tally, lately string, limit int) string {
 	where := c.sql()
-	ends := "t.first, t.last"
-	if f.counted() {
-		side := func(direction string) string {
-			return `(select died_at from dead_letters d where d.tenant = ` + c.arg(f.Tenant) + ` and d.group_id = t.group_id
-				and d.executed = t.executed and d.lane = t.lane and d.state = t.state and ` + f.within().condition(c, "died_at") +
-				` order by died_at ` + direction + ` limit 1)`
-		}
-		ends = side("asc") + " as first, " + side("desc") + " as last"
+	side := func(direction string) string {
+		return `(select died_at from dead_letters d where d.tenant = ` + c.arg(f.Tenant) + ` and d.group_id = t.group_id
+			and d.executed = t.executed and d.lane = t.lane and d.state = t.state and ` + f.within().condition(c, "died_at") +
+			` order by died_at ` + direction + ` limit 1)`
 	}
+	ends := side("asc") + " as first, " + side("desc") + " as last"
 	return `with tally as materialized (select t.*, reason, device_type, method, cause from ` + tally + ` as t
 			join dead_letter_facets using (group_id, executed, lane) where ` + where + `),
 		top as materialized (select group_id, min(reason) as reason, min(device_type) as device_type, min(method) as method,

@@ -17,10 +17,6 @@ type Page struct {
 	Next *Cursor
 }
 
-// patience is after how long a search ends with what it has found, and where it goes on. What takes
-// that long has read some 100,000 index entries, or thousands of payloads.
-const patience = 40 * time.Millisecond
-
 // Find returns up to limit letters in that order, from behind after on (nil: from the
 // beginning). A letter that was there when a walk began is met once, whatever arrives meanwhile.
 func (s *Store) Find(ctx context.Context, f Filter, sort Sort, after *Cursor, limit int) (Page, error) {
@@ -28,7 +24,7 @@ func (s *Store) Find(ctx context.Context, f Filter, sort Sort, after *Cursor, li
 	if !known || after != nil && after.Sort != sort || limit < 1 {
 		return Page{}, fmt.Errorf("list dead letters by %q: %w", sort, ErrCursor)
 	}
-	until := time.Now().Add(patience)
+	until := time.Now().Add(Patience)
 	var page Page
 	var err error
 	if column == "reason" || column == "method" {
@@ -50,7 +46,8 @@ func (s *Store) inOrder(ctx context.Context, f *Filter, sort Sort, after *Cursor
 		w.facets, w.wide = facets, more
 	}
 	at := after
-	for n := w.first(limit); ; n = w.next(n, limit) {
+	for n := w.first(limit); ; {
+		began := time.Now()
 		found, err := s.stretch(ctx, &w, at, n, limit+1-len(page.Letters))
 		if err != nil {
 			return Page{}, err
@@ -64,7 +61,8 @@ func (s *Store) inOrder(ctx context.Context, f *Filter, sort Sort, after *Cursor
 			return page, nil
 		case found.read < n:
 			return page, nil
-		case time.Now().After(until):
+		}
+		if n = w.next(n, limit, time.Since(began), time.Until(until)); n == 0 {
 			page.Next = &found.last
 			return page, nil
 		}

@@ -70,7 +70,7 @@ func TestFindByEachField(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, page, err)
 		}
 	}
-	counts, err := s.Counts(t.Context(), deadletter.Filter{Tenant: "acme"})
+	counts, _, err := s.Counts(t.Context(), deadletter.Filter{Tenant: "acme"}, 0)
 	if err != nil || counts[deadletter.Open] != 2 || counts[deadletter.Redriven] != 0 {
 		t.Errorf("%v, %v", counts, err)
 	}
@@ -141,7 +141,7 @@ func TestGroups(t *testing.T) {
 		})
 	}
 	bury(t, s, nil)
-	groups, err := s.Groups(t.Context(), deadletter.Filter{Tenant: "acme"}, 10)
+	groups, _, err := s.Groups(t.Context(), deadletter.Filter{Tenant: "acme"}, 10, 0)
 	if err != nil || len(groups) != 2 {
 		t.Fatalf("%+v, %v", groups, err)
 	}

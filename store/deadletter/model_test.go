@@ -190,7 +190,7 @@ func checkSums(t *testing.T, s *deadletter.Store, f deadletter.Filter, letters [
 			g.Last = l.DiedAt
 		}
 	}
-	counts, err := s.Counts(t.Context(), f)
+	counts, _, err := s.Counts(t.Context(), f, 0)
 	if err != nil {
 		t.Fatalf("%s: %v", question, err)
 	}
@@ -199,7 +199,7 @@ func checkSums(t *testing.T, s *deadletter.Store, f deadletter.Filter, letters [
 			t.Errorf("%s: counts %v, want %v", question, counts, states)
 		}
 	}
-	found, err := s.Groups(t.Context(), f, 1000)
+	found, _, err := s.Groups(t.Context(), f, 1000, 0)
 	if err != nil || len(found) != len(groups) {
 		t.Fatalf("%s: %d groups, want %d, %v", question, len(found), len(groups), err)
 	}

@@ -143,6 +143,29 @@ func (s *Store) Get(ctx context.Context, tenant string, letterID uuid.UUID) (Let
 	return l, store.Fault("read a dead letter", err)
 }
 
+// Payloads returns those of letters, by their ids. They are in memory at once: ask for few.
+func (s *Store) Payloads(ctx context.Context, tenant string, letters []Letter) (map[uuid.UUID][]byte, error) {
+	ids := make([][16]byte, len(letters))
+	for i := range letters {
+		ids[i] = letters[i].LetterID
+	}
+	rows, err := s.pool.Query(ctx, `select letter_id, payload from dead_letters where tenant = $1 and letter_id = any($2)`, tenant, ids)
+	if err != nil {
+		return nil, store.Fault("read payloads", err)
+	}
+	payloads := make(map[uuid.UUID][]byte, len(letters))
+	for rows.Next() {
+		var id uuid.UUID
+		var payload []byte
+		if err := rows.Scan((*[16]byte)(&id), &payload); err != nil {
+			rows.Close()
+			return nil, store.Fault("read payloads", err)
+		}
+		payloads[id] = payload
+	}
+	return payloads, store.Fault("read payloads", rows.Err())
+}
+
 // List returns up to limit letters of a tenant, newest first, that died before that time
 // (zero: all). Payload, Properties, Headers, Deaths and Outcome are left out.
 func (s *Store) List(ctx context.Context, tenant string, before time.Time, limit int) ([]Letter, error) {

@@ -49,15 +49,17 @@ func (w *walk) first(limit int) int {
 	return max(1000, limit+1)
 }
 
-// next is the length of the stretch behind one of n that had too few letters.
-func (w *walk) next(n, limit int) int {
-	if w.merged = w.mergeable(); w.exact() {
+// next is the length of the stretch behind one of n, which had too few letters and took so long, with so much time left; 0 is to end here.
+func (w *walk) next(n, limit int, took, left time.Duration) int {
+	most := 64_000
+	if w.filter.Text != "" {
+		most = 8000
+	}
+	next := pace(n, took, left, most)
+	if w.merged = w.mergeable(); w.exact() && next > 0 {
 		return limit + 1
 	}
-	if w.filter.Text != "" {
-		return min(2*n, 4000)
-	}
-	return min(4*n, 16_000)
+	return next
 }
 
 // exact reports whether all that is read is meant.

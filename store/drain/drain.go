@@ -186,3 +186,10 @@ func (s *Store) Release(ctx context.Context, d *Drain, owner uuid.UUID, gone int
 		[16]byte(d.DrainID), [16]byte(owner), gone)
 	return store.Fault("release a drain", err)
 }
+
+// Forget deletes up to limit drains that ended before that time, and returns how many.
+func (s *Store) Forget(ctx context.Context, before time.Time, limit int) (int64, error) {
+	tag, err := s.pool.Exec(ctx, `delete from lane_drains where ctid = any(array(select ctid from lane_drains
+		where finished_at < $1 order by finished_at limit $2))`, before, limit)
+	return tag.RowsAffected(), store.Fault("forget drains", err)
+}

@@ -167,3 +167,10 @@ func (s *Store) Finish(ctx context.Context, e *Erasure) error {
 	})
 	return store.Fault("finish an erasure", err)
 }
+
+// Forget deletes up to limit erasures of a tenant that were finished before that time: the audit trail has them, too. It returns how many.
+func (s *Store) Forget(ctx context.Context, tenant string, before time.Time, limit int) (int64, error) {
+	tag, err := s.pool.Exec(ctx, `delete from erasures where ctid = any(array(select ctid from erasures
+		where tenant = $1 and finished_at < $2 limit $3))`, tenant, before, limit)
+	return tag.RowsAffected(), store.Fault("forget erasures", err)
+}

@@ -264,15 +264,38 @@ func TestBelievedWhileTheDatabaseIsAway(t *testing.T) {
 	setUp(t, direct)
 	known, _ := create(t, direct, web())
 	unknown, _ := create(t, direct, web())
+	chief, gone := web(), web()
+	chief.Client, chief.Scopes = "chief", []string{"ops:platform"}
+	gone.Client = "gone"
+	warm, _ := create(t, direct, chief)
 	proxy := db.Proxy(t)
 	through := storetest.Pool(t, db.ProxyURL(proxy), "verifier", 2)
-	v := identity.NewVerifier(identity.New(through), identity.VerifierConfig{LoadTimeout: time.Second, FlushEvery: time.Millisecond})
+	v := identity.NewVerifier(identity.New(through), identity.VerifierConfig{LoadTimeout: time.Second, FlushEvery: time.Millisecond, Warm: "ops:platform"})
 	storetest.Started(t, v)
 	connected := storetest.Listen(t, through, v)
 	if _, err := v.Verify(t.Context(), known); err != nil {
 		t.Fatal(err)
 	}
+	storetest.Eventually(t, "an operator's key is known beforehand", func() bool { return v.Remembers(warm) })
+	revoked, key := create(t, direct, gone)
+	if _, err := v.Verify(t.Context(), revoked); err != nil {
+		t.Fatal(err)
+	}
+	if err := direct.RevokeKey(t.Context(), "acme", key.ID); err != nil {
+		t.Fatal(err)
+	}
+	storetest.Eventually(t, "the revocation is heard", func() bool {
+		_, err := v.Verify(t.Context(), revoked)
+		return errors.Is(err, identity.ErrRevoked)
+	})
+	storetest.Eventually(t, "and operators' keys are known again", func() bool { return v.Remembers(warm) })
 	proxy.Refuse()
+	if _, err := v.Verify(t.Context(), warm); err != nil {
+		t.Errorf("an operator's key that was never used: %v", err)
+	}
+	if _, err := v.Verify(t.Context(), revoked); err == nil {
+		t.Error("a revoked key is good again")
+	}
 	for range 3 {
 		if _, err := v.Verify(t.Context(), known); err != nil {
 			t.Errorf("a key in memory: %v", err)
@@ -290,7 +313,15 @@ func TestBelievedWhileTheDatabaseIsAway(t *testing.T) {
 	}
 	storetest.Eventually(t, "the uses that could not be written are", func() bool {
 		keys, err := direct.Keys(t.Context(), "acme", "", 0)
-		return err == nil && len(keys) == 2 && !keys[0].LastUsed.IsZero() && !keys[1].LastUsed.IsZero()
+		if err != nil || len(keys) != 4 {
+			return false
+		}
+		for _, k := range keys {
+			if k.LastUsed.IsZero() {
+				return false
+			}
+		}
+		return true
 	})
 }
 

@@ -59,6 +59,17 @@ func (s *Store) endedFor(ctx context.Context, span time.Duration) ([]Key, error)
 	return keys, store.Fault("find keys whose time is over", err)
 }
 
+// withScope returns the ids of up to limit good keys that have a scope, the newest first.
+func (s *Store) withScope(ctx context.Context, scope string, limit int) ([]string, error) {
+	rows, err := s.pool.Query(store.ForEveryTenant(ctx), `select key_id from api_keys where $1 = any(scopes) and revoked_at is null
+		and (expires_at is null or expires_at > now()) order by created_at desc limit $2`, scope, limit)
+	if err != nil {
+		return nil, store.Fault("find keys by their scope", err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	return ids, store.Fault("find keys by their scope", err)
+}
+
 // use is the last time a key was used.
 type use struct {
 	keyID string

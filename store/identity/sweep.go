@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -71,4 +72,21 @@ func (v *Verifier) flush(ctx context.Context) error {
 		}
 	}
 	return err
+}
+
+// warmUp brings the keys of Warm into memory.
+func (v *Verifier) warmUp(ctx context.Context) error {
+	if v.cfg.Warm == "" {
+		return nil
+	}
+	ids, err := v.store.withScope(ctx, v.cfg.Warm, mostWarm)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if _, err := v.keys.Get(ctx, id); err != nil && !errors.Is(err, ErrUnknown) {
+			return err
+		}
+	}
+	return nil
 }

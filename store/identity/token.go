@@ -54,5 +54,18 @@ func KeyID(token string) (id string, ok bool) {
 	return id, ok
 }
 
+// Claimed is who a token that is not good says it is, for the record; it holds nothing secret.
+func Claimed(token string) string {
+	switch id, is := KeyID(token); {
+	case is:
+		return "key " + id
+	case IsTicket(token):
+		return "ticket"
+	case strings.HasPrefix(token, "ey"): // JSON in base64, as JWTs begin
+		return "token"
+	}
+	return ""
+}
+
 // hash is what is kept of a secret. It has 256 random bits: nothing slower is needed.
 func hash(secret string) [sha256.Size]byte { return sha256.Sum256([]byte(secret)) }

@@ -48,6 +48,9 @@ type VerifierConfig struct {
 	// Tokens are verified by it, and Claims say who they stand for; nil takes no tokens but keys and tickets.
 	Tokens Tokens
 	Claims ClaimNames
+	// Warm is a scope whose keys are known from the start and after each change, the newest 256, whether they were used here or not: those of
+	// people who look when the database is away. Empty for none.
+	Warm string
 	// Tickets are redeemed here: where sockets are opened. Elsewhere they are not known.
 	Tickets bool
 	Log     *zap.Logger
@@ -68,6 +71,10 @@ func (c VerifierConfig) withDefaults() VerifierConfig {
 }
 
 const (
+	// Kept is for how long a key that was verified is good while the database is away. What was revoked before that is known.
+	Kept = 24 * time.Hour
+	// mostWarm bounds the keys of VerifierConfig.Warm.
+	mostWarm = 256
 	// gapMargin is added to a gap in the notifications: a dead link is noticed late, and a
 	// revocation may commit later than its time says.
 	gapMargin  = 2 * time.Minute
@@ -76,7 +83,7 @@ const (
 
 // Verifier answers who a token stands for, from memory. It is a changes.Subscriber and safe
 // for concurrent use. While notifications do not come, keys are asked for anew, and
-// believed as they were last known when the database does not answer.
+// believed as they were last known, for Kept, when the database does not answer.
 type Verifier struct {
 	store *Store
 	cfg   VerifierConfig
@@ -84,6 +91,7 @@ type Verifier struct {
 	// tenants that tokens name.
 	tenants *recall.Memory[string, struct{}]
 	sweep   chan struct{} // what was revoked in a gap has to be found
+	warm    chan struct{} // the keys of Warm have to be looked at
 	stop    context.CancelFunc
 	work    sync.WaitGroup
 
@@ -97,9 +105,9 @@ type Verifier struct {
 func NewVerifier(store *Store, cfg VerifierConfig) *Verifier {
 	cfg = cfg.withDefaults()
 	return &Verifier{
-		store: store, cfg: cfg, sweep: make(chan struct{}, 1), stop: func() {}, uses: map[string]time.Time{}, since: time.Now(),
+		store: store, cfg: cfg, sweep: make(chan struct{}, 1), warm: make(chan struct{}, 1), stop: func() {}, uses: map[string]time.Time{}, since: time.Now(),
 		keys: recall.New(recall.Config[string, *secured]{
-			Load: store.byID, Absent: ErrUnknown, Size: cfg.Keys, Negative: cfg.Negative, LoadTimeout: cfg.LoadTimeout,
+			Load: store.byID, Absent: ErrUnknown, Size: cfg.Keys, Negative: cfg.Negative, LoadTimeout: cfg.LoadTimeout, Keep: Kept,
 		}),
 		tenants: recall.New(recall.Config[string, struct{}]{
 			Load: store.known, Absent: ErrNotFound, Size: cfg.Keys, Negative: cfg.Negative, LoadTimeout: cfg.LoadTimeout,
@@ -202,6 +210,15 @@ func (v *Verifier) Notify(_ context.Context, _, payload string) {
 	if words[0] == "revoked" && v.cfg.OnRevoke != nil {
 		v.cfg.OnRevoke(words[1], words[2], words[3])
 	}
+	ask(v.warm)
+}
+
+// ask leaves a wish, unless there is one.
+func ask(wish chan<- struct{}) {
+	select {
+	case wish <- struct{}{}:
+	default:
+	}
 }
 
 // Connected marks every key as to be asked for anew, and has what was revoked in the gap found.
@@ -211,10 +228,8 @@ func (v *Verifier) Connected(context.Context) {
 	v.mu.Lock()
 	v.live = true
 	v.mu.Unlock()
-	select {
-	case v.sweep <- struct{}{}:
-	default: // it is about to look
-	}
+	ask(v.sweep)
+	ask(v.warm)
 }
 
 // Disconnected marks every key as to be asked for anew until Connected.
@@ -243,6 +258,11 @@ func (v *Verifier) run(ctx context.Context) {
 			}
 			if err := v.findEnded(ctx); err != nil && ctx.Err() == nil {
 				v.cfg.Log.Warn("keys whose time is over are not known yet", zap.Error(err))
+			}
+			continue
+		case <-v.warm:
+			if err := v.warmUp(ctx); err != nil && ctx.Err() == nil {
+				v.cfg.Log.Warn("keys are not known beforehand", zap.String("scope", v.cfg.Warm), zap.Error(err))
 			}
 			continue
 		case <-v.sweep:

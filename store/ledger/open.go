@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype/zeronull"
 
 	"github.com/cupline/cupline/chassis/postgres"
 	"github.com/cupline/cupline/store"
@@ -20,7 +21,7 @@ const Grace = 2 * time.Second
 func (r *Row) LostAt() time.Time { return r.Started.Add(r.Timeout + Grace) }
 
 // Overdue chooses open rows of one tenant that were made in [From, Before) and whose worker counts as lost since
-// Since ago.
+// Since ago. A zero From is no bound, but that of what Watch has not read yet only two days are looked at.
 type Overdue struct {
 	Tenant       string
 	From, Before time.Time
@@ -39,14 +40,24 @@ type OpenRow struct {
 	At OpenCursor
 }
 
-// Overdue returns up to limit such rows, oldest first, from behind after on (the zero value: from the first). It reads every
-// row of that time, as Open does.
+// overdueSQL has what Watch has noted, and of what it has not read yet every row.
+const overdueSQL = `with watched as materialized (select coalesce((select until from ledger_watch), '-infinity'::timestamptz) as until)
+	select ` + columns + `, created_at from (
+		(select l.* from commands_left_open c join ledger l on l.command_id = c.command_id and l.tenant = c.tenant
+			where c.tenant = $1 and c.created_at >= greatest($2::timestamptz, $5) and c.created_at < $3 and (c.created_at, c.command_id) > ($5, $6)
+			and l.outcome is null and l.started_at + l.timeout_ms * interval '1 millisecond' + $4::interval < clock_timestamp()
+			order by c.created_at, c.command_id limit $7)
+		union all
+		(select * from ledger where created_at > (select until from watched)
+			and created_at >= greatest(coalesce($2::timestamptz, now() - interval '2 days'), $5) and created_at < $3
+			and tenant is not distinct from $1 and outcome is null and (created_at, command_id) > ($5, $6)
+			and started_at + timeout_ms * interval '1 millisecond' + $4::interval < clock_timestamp()
+			order by created_at, command_id limit $7)) as overdue
+	order by created_at, command_id limit $7`
+
+// Overdue returns up to limit such rows, oldest first, from behind after on (the zero value: from the first).
 func (r *Reader) Overdue(ctx context.Context, o Overdue, after OpenCursor, limit int) ([]OpenRow, error) {
-	rows, err := r.pool.Query(ctx, `select `+columns+`, created_at from ledger where created_at >= greatest($2::timestamptz, $5) and created_at < $3
-		and tenant is not distinct from $1 and outcome is null and (created_at, command_id) > ($5, $6)
-		and started_at + timeout_ms * interval '1 millisecond' + $4::interval < clock_timestamp()
-		order by created_at, command_id limit $7`,
-		o.Tenant, o.From, o.Before, o.Since+Grace, after.Created, [16]byte(after.CommandID), limit)
+	rows, err := r.pool.Query(ctx, overdueSQL, o.Tenant, zeronull.Timestamptz(o.From), o.Before, o.Since+Grace, after.Created, [16]byte(after.CommandID), limit)
 	if err != nil {
 		return nil, store.Fault("look for open commands", err)
 	}

@@ -26,6 +26,8 @@ type Item struct {
 	At time.Time
 	// Response is the JSON-RPC response; its length is what counts against the quota.
 	Response []byte
+	// Trace is the W3C traceparent that it came with; empty for none.
+	Trace string
 	// Seq orders a client's outcomes; set by Fetch.
 	Seq int64
 }
@@ -63,6 +65,10 @@ type AckMark struct {
 	Tenant    string
 	Client    string
 	CommandID uuid.UUID
+	// RawID is the client's own id of an outcome that was sent past the mailbox, and of which a copy may yet come here. Where
+	// neither a row here nor one of the ledger can tell that it was got, as with the outcome of a repeated post, a row is left
+	// that does. Nil for what was fetched from here.
+	RawID []byte
 }
 
 // Counts of one client's mailbox.

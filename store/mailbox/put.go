@@ -25,8 +25,8 @@ const (
 
 	// An item over quota leaves a row without its response, so that it is counted once however often it comes.
 	putSQL = `insert into mailbox (tenant, client, command_id, raw_id, redrive, device, method, lane, origin, reason,
-			accepted_at, decided_at, size, response, missed, acked_at)
-		values ($1, $2, $3, $4, $5::bigint::integer, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, case when $15 then clock_timestamp() end)`
+			accepted_at, decided_at, size, response, missed, acked_at, trace)
+		values ($1, $2, $3, $4, $5::bigint::integer, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, case when $15 then clock_timestamp() end, $16)`
 
 	notifySQL = `select pg_notify('` + changes.Mailbox + `', $1)`
 	// maxPayload keeps below Postgres' limit of 8,000 bytes for one notification.
@@ -189,6 +189,6 @@ func (s *Store) queueItem(batch *pgx.Batch, item *Item, now, grown *Counts) PutR
 		response = []byte{}
 	}
 	batch.Queue(putSQL, item.Tenant, item.Client, [16]byte(item.CommandID), item.RawID, item.Redrive, item.Device, item.Method,
-		item.Lane, item.Origin, item.Reason, item.Accepted, item.At, size, response, over)
+		item.Lane, item.Origin, item.Reason, item.Accepted, item.At, size, response, over, item.Trace)
 	return result
 }

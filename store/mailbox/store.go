@@ -58,11 +58,18 @@ const (
 			"full" = "full" and (c.waiting + change.waiting > $4::bigint * 9 / 10 or c.bytes + change.bytes > $5::bigint * 9 / 10)
 		from change where c.tenant = $1 and c.client = $2 and change.waiting < 0`
 
-	fetchSQL = `select seq, command_id, raw_id, redrive, device, method, lane, origin, reason, accepted_at, decided_at, response
+	fetchSQL = `select seq, command_id, raw_id, redrive, device, method, lane, origin, reason, accepted_at, decided_at, response, trace
 		from (select *, sum(size) over (order by seq) as total from (
 			select * from mailbox where tenant = $1 and client = $2 and acked_at is null and not command_id = any($3)
 			order by seq limit $4) as oldest) as summed
 		where total <= $5 or total = size order by seq`
+
+	// gotSQL leaves word of an outcome that has no row anywhere; put finds it.
+	gotSQL = `insert into mailbox (tenant, client, command_id, raw_id, redrive, device, method, lane, origin, reason,
+			accepted_at, decided_at, size, response, acked_at)
+		select $1, $2, $3::uuid, $4, 0, '', '', '', '', '', clock_timestamp(), clock_timestamp(), 0, '', clock_timestamp()
+		where not exists (select from ledger where command_id = $3 and tenant = $1 and client = $2)
+		on conflict (tenant, client, command_id) do nothing`
 
 	waitingSQL = `select waiting, bytes, missed from mailbox_clients where tenant = $1 and client = $2`
 )
@@ -83,7 +90,7 @@ func (s *Store) Fetch(ctx context.Context, tenant, client string, exclude []uuid
 		items, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (Item, error) {
 			i := Item{Tenant: tenant, Client: client}
 			err := row.Scan(&i.Seq, (*[16]byte)(&i.CommandID), &i.RawID, &i.Redrive, &i.Device, &i.Method, &i.Lane,
-				&i.Origin, &i.Reason, &i.Accepted, &i.At, &i.Response)
+				&i.Origin, &i.Reason, &i.Accepted, &i.At, &i.Response, &i.Trace)
 			i.Accepted, i.At = i.Accepted.UTC(), i.At.UTC()
 			return i, err
 		})
@@ -129,14 +136,18 @@ func (s *Store) ack(ctx context.Context, marks []AckMark) error {
 	defer cancel()
 	marks = slices.Clone(marks)
 	slices.SortFunc(marks, func(a, b AckMark) int { return bytes.Compare(a.CommandID[:], b.CommandID[:]) })
-	byBox := map[box][][16]byte{}
+	byBox, copies := map[box][][16]byte{}, map[box]bool{}
 	for _, m := range marks {
 		b := box{m.Tenant, m.Client}
 		byBox[b] = append(byBox[b], m.CommandID)
+		copies[b] = copies[b] || m.RawID != nil
 	}
 	boxes := sorted(byBox)
 	var batch pgx.Batch
 	for _, b := range boxes {
+		if copies[b] {
+			batch.Queue(openSQL, b.tenant, b.client) // there has to be something to lock
+		}
 		batch.Queue(lockSQL, b.tenant, b.client)
 	}
 	for _, b := range boxes {
@@ -144,6 +155,9 @@ func (s *Store) ack(ctx context.Context, marks []AckMark) error {
 	}
 	for _, m := range marks {
 		ledger.QueueDelivered(&batch, ledger.DeliveredMark{Tenant: m.Tenant, Client: m.Client, CommandID: m.CommandID})
+		if m.RawID != nil {
+			batch.Queue(gotSQL, m.Tenant, m.Client, [16]byte(m.CommandID), m.RawID)
+		}
 	}
 	conn, err := session.Acquire(ctx, s.pool.Pool)
 	if err != nil {

@@ -168,6 +168,39 @@ func TestWhatTheLedgerSaysIsDelivered(t *testing.T) {
 	}
 }
 
+// TestWhatWasGotBeforeItWasStored: a client acks an outcome that was sent live, and the copy that the broker leads to the mailbox
+// comes later. The outcome of a repeated post has no row in the ledger that could tell.
+func TestWhatWasGotBeforeItWasStored(t *testing.T) {
+	t.Parallel()
+	pool := storetest.Database(t).Pool(t)
+	s := mailbox.New(pool, mailbox.Limits{})
+	got, plain := item("web", "1"), item("web", "2")
+	early := marks(got, plain)
+	early[0].RawID = got.RawID
+	for range 2 { // noted again after an answer that was lost
+		if err := s.Ack(t.Context(), early); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if results := put(t, s, got, plain); results[0] != mailbox.Already || results[1] != mailbox.Stored {
+		t.Errorf("put: %v, want what was got known already, and what nobody sent live stored", results)
+	}
+	fetched, _, err := s.Fetch(t.Context(), "acme", "web", nil, 10, 1<<20)
+	if err != nil || len(fetched) != 1 || fetched[0].CommandID != plain.CommandID {
+		t.Errorf("fetched %v, %v", fetched, err)
+	}
+	wantCounts(t, s, "web", mailbox.Counts{Waiting: 1, Bytes: 1})
+	// With the copy stored first the row is acked, and no other is made.
+	late := item("web", "3")
+	put(t, s, late)
+	after := marks(late)
+	after[0].RawID = late.RawID
+	if err := s.Ack(t.Context(), after); err != nil {
+		t.Fatal(err)
+	}
+	wantCounts(t, s, "web", mailbox.Counts{Waiting: 1, Bytes: 1})
+}
+
 func TestOverQuotaIsCountedOnce(t *testing.T) {
 	t.Parallel()
 	pool := storetest.Database(t).Pool(t)

@@ -2,6 +2,7 @@ package checker
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -20,16 +21,28 @@ const (
 	aftermath = 5 * time.Second
 )
 
-// Beside compares the commands of those who have nothing to do with a fault of one client,
-// device or tenant with the same ones in calm: fast commands of clients that are online.
+// Beside compares the commands of those who have nothing to do with a fault of one client, device, tenant or
+// lane with the same ones in calm: fast commands of clients that are online.
 type Beside struct {
 	// Calm and During are the 99th percentiles from the post to the outcome, of so many commands.
 	Calm, During           time.Duration
 	CalmCount, DuringCount int
 }
 
-// Bulkheads reads the figures out of a history. A fault that is of everybody counts for neither.
-func Bulkheads(events []history.Event) Beside {
+// Scope is whose a fault was alone.
+type Scope string
+
+// The scopes.
+const (
+	OneClient Scope = "client"
+	OneDevice Scope = "device"
+	OneTenant Scope = "tenant"
+	OneLane   Scope = "lane"
+)
+
+// Bulkheads reads the figures out of a history, by the scope of the fault. What was beside two of them at once counts for
+// both. A fault that is of everybody counts for none.
+func Bulkheads(events []history.Event) map[Scope]Beside {
 	var faults []history.Event
 	posts, repeated := map[string]history.Event{}, map[string]bool{}
 	for _, e := range events {
@@ -42,7 +55,8 @@ func Bulkheads(events []history.Event) Beside {
 			posts[key] = e
 		}
 	}
-	var calm, during []time.Duration
+	var calm []time.Duration
+	during := map[Scope][]time.Duration{}
 	seen := map[string]bool{}
 	for _, e := range events {
 		key := e.Tenant + "/" + e.ID
@@ -52,40 +66,58 @@ func Bulkheads(events []history.Event) Beside {
 			continue
 		}
 		seen[key] = true
-		switch where(p, e.At, faults) {
-		case inCalm:
-			calm = append(calm, e.At.Sub(p.At))
-		case beside:
-			during = append(during, e.At.Sub(p.At))
+		took := e.At.Sub(p.At)
+		scopes, elsewhere := beside(p, e.At, faults)
+		if !elsewhere && len(scopes) == 0 {
+			calm = append(calm, took)
+		}
+		for _, scope := range scopes {
+			during[scope] = append(during[scope], took)
 		}
 	}
-	return Beside{percentile(calm), percentile(during), len(calm), len(during)}
+	figures := map[Scope]Beside{}
+	for scope, all := range during {
+		figures[scope] = Beside{percentile(calm), percentile(all), len(calm), len(all)}
+	}
+	return figures
 }
 
-type place int
-
-const (
-	elsewhere place = iota
-	inCalm
-	beside
-)
-
-// where a command stands to the faults that there were while it was under way.
-func where(p history.Event, end time.Time, faults []history.Event) place {
-	at := inCalm
+// beside is of whose faults a command was beside while it was under way; elsewhere when one was its own, or everybody's,
+// or just over.
+func beside(p history.Event, end time.Time, faults []history.Event) (scopes []Scope, elsewhere bool) {
 	for _, f := range faults {
 		from, to := f.At, f.At.Add(f.Took)
 		switch {
 		case end.Before(from) || p.At.After(to.Add(aftermath)):
-		case f.Tenant == "" || p.At.After(to):
-			return elsewhere // of everybody; or just over
-		case f.Tenant == p.Tenant && (f.Client == "" || f.Client == p.Client) && (f.Device == "" || f.Device == p.Device):
-			return elsewhere // its own
+		case f.Tenant == "" && f.Lane == "" || p.At.After(to), itsOwn(p, f):
+			return nil, true
 		default:
-			at = beside
+			if scope := scopeOf(f); !slices.Contains(scopes, scope) {
+				scopes = append(scopes, scope)
+			}
 		}
 	}
-	return at
+	return scopes, false
+}
+
+// itsOwn tells whether a fault is of the command's own client, device, tenant or lane.
+func itsOwn(p, f history.Event) bool {
+	if f.Lane != "" {
+		return f.Lane == p.Lane
+	}
+	return f.Tenant == p.Tenant && (f.Client == "" || f.Client == p.Client) && (f.Device == "" || f.Device == p.Device)
+}
+
+func scopeOf(f history.Event) Scope {
+	switch {
+	case f.Lane != "":
+		return OneLane
+	case f.Client != "":
+		return OneClient
+	case f.Device != "":
+		return OneDevice
+	}
+	return OneTenant
 }
 
 func percentile(all []time.Duration) time.Duration {
@@ -96,12 +128,17 @@ func percentile(all []time.Duration) time.Duration {
 	return all[(len(all)*99+99)/100-1]
 }
 
-// contained is I8: a fault in one client, device or tenant leaves the others alone.
-func contained(events []history.Event) []Violation {
-	b := Bulkheads(events)
-	if b.CalmCount < besideLeast || b.DuringCount < besideLeast || b.During <= max(besideFactor*b.Calm, besideFloor) {
-		return nil
+// contained is I8: a fault in one client, device, tenant or lane leaves the others alone.
+func contained(events []history.Event) (found []Violation) {
+	figures := Bulkheads(events)
+	for _, scope := range slices.Sorted(maps.Keys(figures)) {
+		b := figures[scope]
+		if b.CalmCount < besideLeast || b.DuringCount < besideLeast || b.During <= max(besideFactor*b.Calm, besideFloor) {
+			continue
+		}
+		found = append(found, Violation{Invariant: "I8", Text: fmt.Sprintf(
+			"beside faults of another %s the 99th percentile of %d commands was %s, in calm of %d commands %s",
+			scope, b.DuringCount, b.During, b.CalmCount, b.Calm)})
 	}
-	return []Violation{{Invariant: "I8", Text: fmt.Sprintf(
-		"beside faults of others the 99th percentile of %d commands was %s, in calm of %d commands %s", b.DuringCount, b.During, b.CalmCount, b.Calm)}}
+	return found
 }

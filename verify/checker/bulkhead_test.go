@@ -23,7 +23,7 @@ func besides(fault history.Event, others time.Duration) []history.Event {
 		for _, tenant := range []string{"a", "b"} {
 			id := fmt.Sprint(i)
 			events = append(events, history.Event{Kind: history.Post, At: at, Tenant: tenant, Client: "online", ID: id, Method: "fast",
-				Device: "d", Answer: history.Accepted},
+				Device: "d", Lane: "lane of " + tenant, Answer: history.Accepted},
 				history.Event{Kind: history.Outcome, At: at.Add(took), Tenant: tenant, Client: "online", ID: id, Origin: "device"})
 		}
 	}
@@ -47,10 +47,21 @@ func TestAFaultOfOneIsFeltByThatOneOnly(t *testing.T) {
 	if count(one, 5*time.Second) != 1 {
 		t.Error("the other tenant's delay is not complained of")
 	}
+	for scope, f := range map[checker.Scope]history.Event{
+		checker.OneLane: {Name: "lane", Lane: "lane of a"}, checker.OneClient: {Name: "client", Tenant: "a", Client: "online"},
+		checker.OneDevice: {Name: "device", Tenant: "a", Device: "d"},
+	} {
+		if count(f, 5*time.Second) != 1 {
+			t.Errorf("a delay beside another %s is not complained of", scope)
+		}
+		if figures := checker.Bulkheads(besides(f, 5*time.Second)); len(figures) != 1 || figures[scope].DuringCount != 99 {
+			t.Errorf("of another %s: %v", scope, figures)
+		}
+	}
 	if count(history.Event{Name: "the broker"}, 5*time.Second) != 0 {
 		t.Error("a fault of everybody is complained of")
 	}
-	figures := checker.Bulkheads(besides(one, 200*time.Millisecond))
+	figures := checker.Bulkheads(besides(one, 200*time.Millisecond))[checker.OneTenant]
 	if figures.Calm != 100*time.Millisecond || figures.During != 200*time.Millisecond || figures.CalmCount < 190 || figures.DuringCount != 99 {
 		t.Errorf("the figures are %+v", figures)
 	}

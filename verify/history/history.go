@@ -21,7 +21,8 @@ type Kind string
 
 // The kinds of events.
 const (
-	// Run says what run this is: Name its seed, Count the broker's nodes.
+	// Run says what run this is: Name its seed, Count the broker's nodes, Detail is Alone when its faults came one
+	// after the other.
 	Run Kind = "run"
 	// Post is one POST of a client with the answer that it got.
 	Post Kind = "post"
@@ -33,7 +34,7 @@ const (
 	// got: Name is redrive, job or discard, Detail the reason that was given.
 	Action Kind = "action"
 	// Fault was injected: Name says on what, Detail what, Took how long. Tenant, Client and Device
-	// say whose it was alone; without a Tenant it was everybody's.
+	// say whose it was alone, or Lane; without a Tenant and a Lane it was everybody's.
 	Fault Kind = "fault"
 	// GaveUp is a client's listener that the platform ended for good; Detail says why.
 	GaveUp Kind = "gave_up"
@@ -56,6 +57,8 @@ const (
 	Unseen Kind = "unseen"
 	// Census counts what may leak: Name says what, Before how many there were at first, Count at the end.
 	Census Kind = "census"
+	// Helped is what had to be done to the broker by hand: Name says to which node, Detail what.
+	Helped Kind = "helped"
 	// Service is one of ours after healing: Took until it was ready, Detail when it never was.
 	Service Kind = "service"
 )
@@ -66,6 +69,9 @@ const (
 	Refused  = "refused"
 	InDoubt  = "in_doubt"
 )
+
+// Alone says of a run that no two faults were mixed.
+const Alone = "alone"
 
 // The reasons that operators give for a redrive: whether it includes what may have been executed.
 const (
@@ -87,6 +93,8 @@ type Event struct {
 	As     string `json:"as,omitempty"`
 	Device string `json:"device,omitempty"`
 	Method string `json:"method,omitempty"`
+	// Lane of a post's device.
+	Lane string `json:"lane,omitempty"`
 	// Tag is unique for each body that a client made up; devices hand it back.
 	Tag        string `json:"tag,omitempty"`
 	Idempotent bool   `json:"idempotent,omitempty"`

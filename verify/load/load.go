@@ -37,6 +37,8 @@ type Config struct {
 	// Prefix begins the name of each device and device type; Lane is theirs, the default one
 	// when empty.
 	Prefix, Lane string
+	// Aside is a lane that each tenant has one quick device on, besides the others; none when empty.
+	Aside string
 	// Tenants to load.
 	Tenants []Tenant
 	// Rate is how many posts each client makes in a second.
@@ -139,15 +141,26 @@ func (l *Load) prepare(ctx context.Context, nth int, tenant Tenant) error {
 	return l.employ(nth, tenant)
 }
 
-// connections of a client: one for each pair of an api and a pusher.
+// connections of a client: one for each pair of an api and a pusher, over links of its own.
 func (l *Load) connections(ctx context.Context, tenant Tenant, manner Manner) (all []*cupline.Client, err error) {
-	pushers := make([]string, len(l.cfg.Pushers))
-	for i, direct := range l.cfg.Pushers {
-		if pushers[i], err = l.through(ctx, tenant.Name, fmt.Sprintf("%s%s to pusher %d", ClientLink, manner, i), direct); err != nil {
-			return nil, err
+	links := func(to string, direct []string) ([]string, error) {
+		addresses := make([]string, len(direct))
+		for i := range direct {
+			if addresses[i], err = l.through(ctx, tenant.Name, fmt.Sprintf("%s%s to %s %d", ClientLink, manner, to, i), direct[i]); err != nil {
+				return nil, err
+			}
 		}
+		return addresses, nil
 	}
-	for _, api := range l.cfg.APIs {
+	pushers, err := links("pusher", l.cfg.Pushers)
+	if err != nil {
+		return nil, err
+	}
+	apis, err := links("api", l.cfg.APIs)
+	if err != nil {
+		return nil, err
+	}
+	for _, api := range apis {
 		for _, pusher := range pushers {
 			c, err := cupline.New(cupline.Config{URL: api, PushURL: pusher, Key: tenant.Keys[string(manner)]})
 			if err != nil {
@@ -180,6 +193,9 @@ func (l *Load) employ(nth int, tenant Tenant) error {
 // devices registers what the tenant has, and starts what the suite plays itself.
 func (l *Load) devices(ctx context.Context, admin *cupline.Client, tenant Tenant) ([]target, error) {
 	kinds := []device.Type{l.kind("http"), l.kind("mqtt")}
+	if l.cfg.Aside != "" {
+		kinds = append(kinds, l.asideKind())
+	}
 	if tenant.Agent != "" {
 		kinds = append(kinds, l.agentKind())
 	}
@@ -200,6 +216,10 @@ func (l *Load) devices(ctx context.Context, admin *cupline.Client, tenant Tenant
 			}
 			d.Type, d.Address = l.cfg.Prefix+"suite-http", json.RawMessage(fmt.Sprintf(`{"url":%q}`, at))
 		}
+		at := target{device: d.ID, methods: own, lane: l.lane()}
+		if name == aside {
+			d.Type, at.methods, at.lane = l.asideKind().Name, quick(), l.cfg.Aside
+		}
 		if _, err := admin.PutDevice(ctx, d); err != nil {
 			return nil, err
 		}
@@ -216,13 +236,13 @@ func (l *Load) devices(ctx context.Context, admin *cupline.Client, tenant Tenant
 			}
 			l.things = append(l.things, t)
 		}
-		targets = append(targets, target{device: d.ID, methods: own})
+		targets = append(targets, at)
 	}
 	if tenant.Agent != "" {
 		if _, err := admin.PutDevice(ctx, device.Device{ID: tenant.Agent, Type: l.cfg.Prefix + "suite-agent"}); err != nil {
 			return nil, err
 		}
-		targets = append(targets, target{device: tenant.Agent, agent: true, methods: []string{"relay.set", "relay.set", "test.twice", "test.late", "test.never"}})
+		targets = append(targets, target{device: tenant.Agent, agent: true, lane: l.lane(), methods: []string{"relay.set", "relay.set", "test.twice", "test.late", "test.never"}})
 	}
 	return targets, nil
 }
@@ -232,6 +252,9 @@ func (l *Load) names() []string {
 	var all []string
 	if l.web != nil {
 		all = append(all, "web-0", "web-1")
+	}
+	if l.web != nil && l.cfg.Aside != "" {
+		all = append(all, aside)
 	}
 	if l.cfg.MQTT.URL != "" {
 		all = append(all, "thing-0", "thing-1")
@@ -278,6 +301,20 @@ func (l *Load) kind(driver string) device.Type {
 	for _, m := range methods {
 		t.Methods[m] = device.Method{Timeout: device.Duration(Timeout)}
 		t.Methods[m+again] = device.Method{Timeout: device.Duration(Timeout), Idempotent: true}
+	}
+	return t
+}
+
+// aside is the device on the lane aside, quick its methods.
+const aside = "web-aside"
+
+func quick() []string { return []string{"fast", "fast" + again} }
+
+// asideKind is the type of the device on the lane aside.
+func (l *Load) asideKind() device.Type {
+	t := device.Type{Name: l.cfg.Prefix + "suite-aside", Lane: l.cfg.Aside, Driver: "http", Methods: map[string]device.Method{}}
+	for _, m := range quick() {
+		t.Methods[m] = device.Method{Timeout: device.Duration(Timeout), Idempotent: m != "fast"}
 	}
 	return t
 }

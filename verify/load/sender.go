@@ -26,10 +26,10 @@ const (
 
 // order is a command that a client sends, perhaps several times.
 type order struct {
-	device, method, id, tag string
-	body                    []byte
-	idempotent, oneWay      bool
-	due                     time.Time // of the next post, when it is repeated
+	device, lane, method, id, tag string
+	body                          []byte
+	idempotent, oneWay            bool
+	due                           time.Time // of the next post, when it is repeated
 }
 
 // sender posts the commands of one client from a seed.
@@ -52,6 +52,7 @@ type target struct {
 	device  string
 	agent   bool // a real agent, whose methods are its own
 	methods []string
+	lane    string
 }
 
 // run posts until ctx is done, and returns when every post has got its answer.
@@ -95,7 +96,7 @@ func (s *sender) run(ctx context.Context) {
 func (s *sender) make() order {
 	s.count++
 	t := s.devices[s.random.IntN(len(s.devices))]
-	o := order{device: t.device, method: t.methods[s.random.IntN(len(t.methods))]}
+	o := order{device: t.device, lane: t.lane, method: t.methods[s.random.IntN(len(t.methods))]}
 	o.tag = fmt.Sprintf("%s/%s/%d", s.tenant, s.client, s.count)
 	o.oneWay = s.random.IntN(100) < oneWayShare && !t.agent // an agent hands no tag back
 	var params any
@@ -154,7 +155,7 @@ func (s *sender) due() (order, bool) {
 // post sends an order once, and notes what the client was told.
 func (s *sender) post(api *cupline.Client, o order) string {
 	e := history.Event{
-		Kind: history.Post, Tenant: s.tenant, Client: s.client, ID: o.id, Device: o.device, Method: o.method,
+		Kind: history.Post, Tenant: s.tenant, Client: s.client, ID: o.id, Device: o.device, Method: o.method, Lane: o.lane,
 		Tag: o.tag, Idempotent: o.idempotent, OneWay: o.oneWay, At: time.Now(), TTL: device.DefaultTTL,
 	}
 	// Not under the load's context: a request that the suite itself cuts off would be in doubt.

@@ -15,8 +15,10 @@ import (
 // Report is what a run came to.
 type Report struct {
 	// Seed of the run, and how many nodes its broker had.
-	Seed  string `json:"seed"`
-	Nodes int    `json:"nodes,omitempty"`
+	Seed string `json:"seed"`
+	// Alone is set when no two faults were mixed.
+	Alone bool `json:"alone,omitempty"`
+	Nodes int  `json:"nodes,omitempty"`
 	// Posts by answer, outcomes by origin or reason, faults by kind.
 	Posts    map[string]int `json:"posts"`
 	Outcomes map[string]int `json:"outcomes"`
@@ -34,6 +36,10 @@ type Report struct {
 	// fault, by its kind.
 	Longest time.Duration            `json:"longest_ns"`
 	During  map[string]time.Duration `json:"during_ns,omitempty"`
+	// Helped counts what had to be done to the broker by hand.
+	Helped map[string]int `json:"helped,omitempty"`
+	// Beside is how commands fared beside faults of another client, device, tenant or lane.
+	Beside map[checker.Scope]checker.Beside `json:"beside,omitempty"`
 	// Ready is the longest that a service took after healing.
 	Ready      time.Duration       `json:"ready_ns"`
 	Violations []checker.Violation `json:"violations"`
@@ -45,21 +51,19 @@ type journey struct{ sent, came time.Time }
 // Of a history.
 func Of(events []history.Event) Report {
 	r := Report{
-		Posts: map[string]int{}, Outcomes: map[string]int{}, Faults: map[string]int{}, Actions: map[string]int{}, During: map[string]time.Duration{},
+		Posts: map[string]int{}, Outcomes: map[string]int{}, Faults: map[string]int{}, Actions: map[string]int{}, During: map[string]time.Duration{}, Helped: map[string]int{},
 		Violations: append([]checker.Violation{}, checker.Check(events)...),
 	}
-	seen, journeys := map[string]bool{}, map[string]*journey{}
+	r.Beside = checker.Bulkheads(events)
+	seen, journeys := map[string]bool{}, sent(events)
+	r.Commands = len(journeys)
 	var faults []history.Event
 	for _, e := range events {
 		switch e.Kind {
 		case history.Run:
-			r.Seed, r.Nodes = e.Name, e.Count
+			r.Seed, r.Nodes, r.Alone = e.Name, e.Count, e.Detail == history.Alone
 		case history.Post:
 			r.Posts[e.Answer]++
-			if name := nameOf(e); journeys[name] == nil && e.Answer == history.Accepted {
-				journeys[name] = &journey{sent: e.At}
-				r.Commands++
-			}
 		case history.Outcome:
 			if seen[e.CommandID] {
 				r.Copies++
@@ -71,7 +75,7 @@ func Of(events []history.Event) Report {
 				word = e.Origin
 			}
 			r.Outcomes[word]++
-			if j := journeys[nameOf(e)]; j != nil && j.came.IsZero() && e.Client == "online" {
+			if j := journeys[nameOf(e)]; j != nil && j.came.IsZero() && e.Client == "online" && e.Redrive == 0 {
 				j.came = e.At
 			}
 		case history.Action:
@@ -85,12 +89,25 @@ func Of(events []history.Event) Report {
 		case history.Fault:
 			r.Faults[e.Detail]++
 			faults = append(faults, e)
+		case history.Helped:
+			r.Helped[e.Detail]++
 		case history.Service:
 			r.Ready = max(r.Ready, e.Took)
 		}
 	}
 	r.time(journeys, faults)
 	return r
+}
+
+// sent are the accepted commands by name. An outcome may be written down before the answer to its post is.
+func sent(events []history.Event) map[string]*journey {
+	journeys := map[string]*journey{}
+	for _, e := range events {
+		if name := nameOf(e); e.Kind == history.Post && e.Answer == history.Accepted && journeys[name] == nil {
+			journeys[name] = &journey{sent: e.At}
+		}
+	}
+	return journeys
 }
 
 func (r *Report) time(journeys map[string]*journey, faults []history.Event) {
@@ -133,6 +150,9 @@ func (r Report) String() string {
 	fmt.Fprintf(&b, "  longest to an outcome, client online: %s", r.Longest.Round(time.Millisecond))
 	if r.Ready > 0 {
 		fmt.Fprintf(&b, "; ready after healing: %s", r.Ready.Round(time.Millisecond))
+	}
+	if len(r.Helped) > 0 {
+		fmt.Fprintf(&b, "\n  nodes of the broker: %s", Counts(r.Helped))
 	}
 	fmt.Fprintf(&b, "\n  violations: %d\n", len(r.Violations))
 	for _, v := range r.Violations {

@@ -7,11 +7,13 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/cupline/cupline/api/internal/auth"
 	"github.com/cupline/cupline/api/internal/httpapi"
 	"github.com/cupline/cupline/api/internal/intake"
 	"github.com/cupline/cupline/api/internal/ops"
 	"github.com/cupline/cupline/chassis/broker"
 	"github.com/cupline/cupline/chassis/certs"
+	"github.com/cupline/cupline/chassis/doorway"
 	"github.com/cupline/cupline/chassis/lifecycle"
 	"github.com/cupline/cupline/chassis/postgres"
 	"github.com/cupline/cupline/chassis/telemetry"
@@ -128,7 +130,7 @@ func (a *App) database(ctx context.Context) error {
 	a.registry = registry.New(pool)
 	a.cache = registry.NewCache(a.registry, registry.CacheConfig{LoadTimeout: lookLimit, OnLanes: func() { a.lanes.changed() }})
 	a.keys = identity.New(pool)
-	verifier := identity.VerifierConfig{LoadTimeout: lookLimit, Now: a.clock.Now, Claims: a.cfg.Tokens.Claims, Log: a.log}
+	verifier := identity.VerifierConfig{LoadTimeout: lookLimit, Warm: string(auth.OpsPlatform), Now: a.clock.Now, Claims: a.cfg.Tokens.Claims, Log: a.log}
 	if a.cfg.Tokens.JWKS != "" {
 		tokens, err := a.cfg.Tokens.Verifier(a.clock.Now, a.log)
 		if err != nil {
@@ -206,8 +208,12 @@ func (a *App) serve(context.Context) error {
 	if err != nil {
 		return err
 	}
+	door, err := doorway.New(a.cfg.Limits.Connections, a.metrics)
+	if err != nil {
+		return err
+	}
 	a.public = httpapi.New(httpapi.Config{
-		Addr: a.cfg.Listen, TLS: tls, Verifier: a.verifier, Clock: a.clock, Acceptor: a.intake,
+		Addr: a.cfg.Listen, TLS: tls, Door: door, Verifier: a.verifier, Clock: a.clock, Acceptor: a.intake,
 		Registry: a.registry, Keys: a.keys, Credentials: a.credentials, Ledger: ledger.NewReader(a.pool), Mailbox: mailbox.New(a.pool, mailbox.Limits{}),
 		Arrivals: a.arrivals, Trail: audit.New(a.pool), Letters: a.letters, Desk: a.desk, Queues: a.queues, Drains: a.drains,
 		Settler:   ops.NewSettler(ledger.NewReader(a.pool), ledger.NewSettlements(a.pool), publisher{a.publisher}, a.clock),

@@ -3,11 +3,14 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/time/rate"
 
 	"github.com/cupline/cupline/api/internal/devicelogin"
 	"github.com/cupline/cupline/schema/topology"
@@ -20,10 +23,13 @@ import (
 // BrokerPath is where the broker asks about devices, on the internal port.
 const BrokerPath = "/broker"
 
-// Refused log-ins of one device that are looked at, and told in the audit trail, in each window.
+// loginWindow is in which Limits.DeviceLogins are counted.
+const loginWindow = time.Minute
+
+// Refused log-ins of all devices that are told in the audit trail, a second: names are without number, too.
 const (
-	loginRefusals      = 10
-	loginRefusalWindow = time.Minute
+	refusalRate  = 10
+	refusalBurst = 100
 )
 
 // devices serves the broker's questions about devices.
@@ -40,8 +46,8 @@ func (a *App) devices(context.Context) error {
 	known := registered{a.registry}
 	a.internal.Handle("POST "+BrokerPath+"/", devicelogin.New(BrokerPath, devicelogin.Config{
 		Credentials: passwords{a.credentials}, Devices: known, Vhost: vhost, Certificates: a.cfg.DeviceCertificates,
-		Refused: refusedLogins{known, audit.New(a.pool), a.log}.note,
-		Limit:   devicelogin.NewLimit(loginRefusals, loginRefusalWindow, nil), Metrics: metrics, Log: a.log,
+		Refused: (&refusedLogins{devices: known, trail: audit.New(a.pool), limiter: rate.NewLimiter(refusalRate, refusalBurst), log: a.log}).note,
+		Limit:   devicelogin.NewLimit(a.cfg.Limits.DeviceLogins, loginWindow, nil), Metrics: metrics, Log: a.log,
 	}))
 	return nil
 }
@@ -77,14 +83,24 @@ func (r registered) Registered(ctx context.Context, tenant, device string) (bool
 	return err == nil, err
 }
 
-// refusedLogins writes them into the audit trail: of the tenant, where the device is its own, else of the platform.
+// refusedLogins writes them into the audit trail: of the tenant, where the device is its own, else of the platform. Of those
+// that are too many the next entry tells how many there were.
 type refusedLogins struct {
 	devices registered
 	trail   *audit.Trail
+	limiter *rate.Limiter
+	left    atomic.Int64 // not told of yet
 	log     *zap.Logger
 }
 
-func (r refusedLogins) note(ctx context.Context, tenant, device, why string) {
+func (r *refusedLogins) note(ctx context.Context, tenant, device, why string) {
+	if !r.limiter.Allow() {
+		r.left.Add(1)
+		return
+	}
+	if left := r.left.Swap(0); left > 0 {
+		why += fmt.Sprintf(" (and %d more before it, of any device, that are not listed)", left)
+	}
 	owner := tenant
 	if known, err := r.devices.Registered(ctx, tenant, device); err != nil || !known {
 		owner = topology.SystemTenant

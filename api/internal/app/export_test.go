@@ -1,17 +1,26 @@
 package app
 
 import (
-	"encoding/json"
 	"runtime"
+	"strings"
 	"testing"
 )
 
 // exported letters, each with a payload that a page must not bring along.
 const exported = 20_000
 
-// A walk through many letters keeps no more in memory at its end than at its beginning.
+// A walk through many letters keeps no more in memory at its end than at its beginning, whether they bring their payloads along or not.
 func TestExportIsFlatInMemory(t *testing.T) {
 	t.Parallel()
+	for _, parameters := range []string{"limit=1000", "limit=100&payloads=true"} {
+		t.Run(parameters, func(t *testing.T) {
+			t.Parallel()
+			exportFlat(t, parameters)
+		})
+	}
+}
+
+func exportFlat(t *testing.T, parameters string) {
 	w := newWorld(t, nil)
 	if _, err := w.pool.Exec(t.Context(), `insert into dead_letters (tenant, letter_id, identity, client, device, device_type, method, lane, redrive,
 		reason, executed, detail, state, payload, properties, headers, deaths, digest, died_at)
@@ -29,14 +38,22 @@ func TestExportIsFlatInMemory(t *testing.T) {
 	var first uint64
 	met, after := 0, ""
 	for pages := 1; ; pages++ {
-		a := w.do("GET", "/v1/dead-letters?limit=1000"+after, "")
+		a := w.do("GET", "/v1/dead-letters?"+parameters+after, "")
 		w.expect(a, 200, "")
 		var page struct {
-			Letters []json.RawMessage `json:"letters"`
-			Next    string            `json:"next"`
+			Letters []struct {
+				Payload  string `json:"payload"`
+				Encoding string `json:"payload_encoding"`
+			} `json:"letters"`
+			Next string `json:"next"`
 		}
 		w.into(a, &page)
 		met += len(page.Letters)
+		for _, l := range page.Letters {
+			if whole := l.Encoding == "hex" && l.Payload == strings.Repeat("78", 2000); whole != strings.Contains(parameters, "payloads") {
+				t.Fatalf("a letter with a payload of %d, %q", len(l.Payload), l.Encoding)
+			}
+		}
 		if pages == 2 {
 			first = live()
 		}

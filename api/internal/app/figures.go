@@ -34,7 +34,7 @@ func newFigures(queues *ops.Queues, registerer prometheus.Registerer) (*figures,
 		unacked:       gauge("cupline_queue_unacked", "Messages that consumers have and have not acknowledged."),
 		consumers:     gauge("cupline_queue_consumers", "Consumers of a queue."),
 		deadLettering: gauge("cupline_queue_dead_lettering", "Messages on their way to a dead-letter exchange; some that stay are stuck."),
-		oldest:        gauge("cupline_queue_oldest_seconds", "Age of the message at a queue's head, where the broker tells it."),
+		oldest:        gauge("cupline_queue_oldest_seconds", "For how long the message at a queue's head has waited at least, as far as this process has looked; absent for an empty queue."),
 	}
 	var problems []error
 	for _, g := range f.all() {

@@ -91,6 +91,9 @@ func (w *world) start(change func(*Settings)) {
 		DatabaseConnections: 4, LoopGuard: 3, Drain: 10 * time.Second,
 	}
 	change(&s)
+	if s.Limits.Connections == 0 {
+		s.Limits.Connections, s.Limits.DeviceLogins = 1000, 10
+	}
 	log := zaptest.NewLogger(w.t, zaptest.Level(zap.WarnLevel))
 	var err error
 	w.app, err = New(context.Background(), s, log, zap.NewAtomicLevel())

@@ -23,7 +23,7 @@ const (
 )
 
 // lanes keeps the way in declared: the commands exchange, the dead-letter exchange, and the work queue
-// of every lane, on each (re)connect and whenever lanes change. So an accepted command always
+// of every lane, on each (re)connect, whenever lanes change, and every so often. So an accepted command always
 // has its quorum queue, whether a dispatcher was ever started or not.
 //
 // While the database is away and the lanes are not known, the link comes up all the same:
@@ -59,7 +59,19 @@ func newLanes(link *broker.Link, list func(ctx context.Context) ([]topology.Lane
 		}
 		return err
 	})
+	link.Keep(broker.KeepEvery, l.kept)
 	return l, registerer.Register(l.drift)
+}
+
+// kept is what is declared again now and then: the lanes too, unless the database is away.
+func (l *lanes) kept(ctx context.Context) (topology.Topology, error) {
+	ctx, cancel := context.WithTimeout(ctx, lanesLimit)
+	defer cancel()
+	known, err := l.list(ctx)
+	if err != nil {
+		known = nil // they are asked for again, by run
+	}
+	return topology.Commands(known...), nil
 }
 
 // changed asks for declaring anew. It does not block.

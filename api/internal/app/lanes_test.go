@@ -66,3 +66,29 @@ func TestLanesUnknownAtFirst(t *testing.T) {
 		t.Error("ready without the queue")
 	}
 }
+
+// An exchange that somebody deletes while api runs is declared again, with what is bound to it, though nobody publishes
+// and no connection ends.
+func TestAnExchangeThatIsDeletedComesBack(t *testing.T) {
+	t.Parallel()
+	b := brokertest.New(t)
+	link := broker.NewLink(b.Config(t, "api"))
+	l, err := newLanes(link, func(context.Context) ([]topology.Lane, error) {
+		return []topology.Lane{topology.DefaultLane()}, nil
+	}, zaptest.NewLogger(t), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	brokertest.Start(t, link)
+	brokertest.Eventually(t, "all is declared", func() bool { return l.Ready(t.Context()) == nil })
+	lost := []string{topology.CommandsExchange, topology.ParkedExchange} // what is api's own; the dead letters' is the recorder's
+	for _, exchange := range lost {
+		if len(b.Bindings(t, exchange)) == 0 {
+			t.Errorf("%s leads nowhere", exchange)
+		}
+		b.DeleteExchange(t, exchange)
+	}
+	for _, exchange := range lost {
+		brokertest.Within(t, 6*broker.KeepEvery, exchange+" leads somewhere again", func() bool { return len(b.Bindings(t, exchange)) > 0 })
+	}
+}

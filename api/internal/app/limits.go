@@ -4,11 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net"
 	"time"
 
 	"github.com/cupline/cupline/api/internal/httpapi"
-	"github.com/cupline/cupline/api/internal/limits"
+	"github.com/cupline/cupline/api/internal/rates"
+	"github.com/cupline/cupline/chassis/limits"
+	"github.com/cupline/cupline/chassis/peer"
 )
 
 // Limits of a process, as the environment gives them. What is the contract with clients is no setting: 64 KiB and 100
@@ -17,8 +18,12 @@ type Limits struct {
 	KeyRate      float64  `env:"CUPLINE_KEY_RATE" default:"1000" doc:"requests a second of one key or token, in this process; bursts of twice as many; past it 429; 0 is no limit. A client that runs wild must not take the others' share"`
 	ClientRate   float64  `env:"CUPLINE_CLIENT_RATE" default:"1000" doc:"commands a second of one client, in this process, as above; a batch counts as its commands"`
 	DeviceRate   float64  `env:"CUPLINE_DEVICE_RATE" default:"500" doc:"commands a second for one device, in this process, as above: what no device executes would only expire in the lane"`
-	FailedLogins float64  `env:"CUPLINE_FAILED_LOGINS" default:"5" doc:"failed log-ins a second of one address, bursts of ten times as many; past it keys that are not in memory get 429 without being looked up; 0 is no limit"`
+	FailedLogins float64  `env:"CUPLINE_FAILED_LOGINS" default:"5" doc:"failed log-ins a second of one address (an IPv6 /64), bursts of ten times as many; past it keys that are not in memory get 429 without being looked up; 0 is no limit"`
 	Proxies      []string `env:"CUPLINE_TRUSTED_PROXIES" doc:"networks in CIDR notation, comma separated, of proxies whose X-Forwarded-For says where a request comes from; without them the peer's own address counts"`
+
+	Connections int `env:"CUPLINE_MAX_CONNECTIONS" default:"20000" doc:"connections to the public port that are open at once; up to 256 more get 503, and further ones are closed as they come: each costs memory and a file descriptor; 1 to 1000000"`
+
+	DeviceLogins int `env:"CUPLINE_DEVICE_FAILED_LOGINS" default:"10" doc:"failed log-ins a minute with one credential of a device, in this process; past it they are refused without a look at the database, which a device with a wrong password would ask without end; 1 to 1000000"`
 
 	HeaderTimeout time.Duration `env:"CUPLINE_HEADER_TIMEOUT" default:"5s" doc:"for a request's header to arrive: a peer that is slow on purpose holds a connection no longer; 100ms to 1m"`
 	ReadTimeout   time.Duration `env:"CUPLINE_READ_TIMEOUT" default:"15s" doc:"for a whole request to arrive, for the same reason; 1s to 5m"`
@@ -39,6 +44,14 @@ func (l *Limits) Check() error {
 			problems = append(problems, fmt.Errorf("%s is %v: must be 0 to 1000000", r.name, r.rate))
 		}
 	}
+	for _, n := range []struct {
+		name  string
+		count int
+	}{{"CUPLINE_MAX_CONNECTIONS", l.Connections}, {"CUPLINE_DEVICE_FAILED_LOGINS", l.DeviceLogins}} {
+		if n.count < 1 || n.count > 1_000_000 {
+			problems = append(problems, fmt.Errorf("%s is %d: must be 1 to 1000000", n.name, n.count))
+		}
+	}
 	for _, t := range []struct {
 		name           string
 		d, least, most time.Duration
@@ -57,15 +70,8 @@ func (l *Limits) Check() error {
 }
 
 // proxies are the networks of Proxies.
-func (l *Limits) proxies() (networks []*net.IPNet, err error) {
-	for _, text := range l.Proxies {
-		_, network, err := net.ParseCIDR(text)
-		if err != nil {
-			return nil, fmt.Errorf("CUPLINE_TRUSTED_PROXIES has %q: must be a network such as 10.0.0.0/8", text)
-		}
-		networks = append(networks, network)
-	}
-	return networks, nil
+func (l *Limits) proxies() (peer.Proxies, error) {
+	return peer.ParseProxies("CUPLINE_TRUSTED_PROXIES", l.Proxies)
 }
 
 func (l *Limits) timeouts() httpapi.Timeouts {
@@ -84,6 +90,6 @@ func buckets(rate float64, seconds int) *limits.Buckets {
 }
 
 // commands limits clients and devices.
-func (l *Limits) commands() limits.Commands {
-	return limits.Commands{Clients: buckets(l.ClientRate, bursts), Devices: buckets(l.DeviceRate, bursts)}
+func (l *Limits) commands() rates.Commands {
+	return rates.Commands{Clients: buckets(l.ClientRate, bursts), Devices: buckets(l.DeviceRate, bursts)}
 }

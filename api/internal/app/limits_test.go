@@ -1,6 +1,9 @@
 package app
 
 import (
+	"errors"
+	"io"
+	"net/http"
 	"strconv"
 	"strings"
 	"testing"
@@ -72,14 +75,33 @@ func TestFailedLoginsAreLimitedAndOnRecord(t *testing.T) {
 	w.told(w.do("GET", "/v1/audit", "", root...)) // not known here yet, so it counts as a guess
 }
 
+// One connection too many is told so, over TLS or not, and who is inside goes on.
+func TestConnectionsAreLimited(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(_ *world, s *Settings) { s.Limits = Limits{Connections: 1, DeviceLogins: 10} })
+	w.expect(w.do("GET", "/v1/devices", ""), 200, "") // and its connection is kept
+	other := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 30 * time.Second}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+w.app.Addr()+"/v1/devices", nil)
+	w.check(err)
+	r.Header.Set("Authorization", "Bearer "+w.newKey("acme", "desk", auth.DevicesRead))
+	answer, err := other.Do(r)
+	w.check(err)
+	body, err := io.ReadAll(answer.Body)
+	w.check(errors.Join(err, answer.Body.Close()))
+	if answer.StatusCode != 503 || answer.Header.Get("Retry-After") == "" || !answer.Close || !strings.Contains(string(body), `"code":"overloaded"`) {
+		t.Errorf("got %v %v %s", answer.Status, answer.Header, body)
+	}
+	w.expect(w.do("GET", "/v1/devices", ""), 200, "")
+}
+
 func TestLimitsAreChecked(t *testing.T) {
 	t.Parallel()
 	var s Settings
 	err := settings.Load(&s, []string{
 		"AMQP_URL=amqp://x", "DATABASE_URL=postgres://x", "CUPLINE_KEY_RATE=-1", "CUPLINE_DEVICE_RATE=NaN", "CUPLINE_TRUSTED_PROXIES=10.0.0.1",
-		"CUPLINE_HEADER_TIMEOUT=1h", "CUPLINE_IDLE_TIMEOUT=1ms", "CUPLINE_JWT_ISSUER=x",
+		"CUPLINE_HEADER_TIMEOUT=1h", "CUPLINE_MAX_CONNECTIONS=0", "CUPLINE_DEVICE_FAILED_LOGINS=0", "CUPLINE_IDLE_TIMEOUT=1ms", "CUPLINE_JWT_ISSUER=x",
 	})
-	for _, name := range []string{"KEY_RATE", "DEVICE_RATE", "TRUSTED_PROXIES", "HEADER_TIMEOUT", "IDLE_TIMEOUT", "JWT_ISSUER"} {
+	for _, name := range []string{"KEY_RATE", "DEVICE_RATE", "TRUSTED_PROXIES", "HEADER_TIMEOUT", "MAX_CONNECTIONS", "DEVICE_FAILED_LOGINS", "IDLE_TIMEOUT", "JWT_ISSUER"} {
 		if err == nil || !strings.Contains(err.Error(), "CUPLINE_"+name) {
 			t.Errorf("%s is not among %v", name, err)
 		}

@@ -2,13 +2,11 @@ package httpapi
 
 import (
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
@@ -165,12 +163,10 @@ func (s *Server) getLetter(c echo.Context, who auth.Principal) error {
 	}
 	ctx := c.Request().Context()
 	whole := wholeLetter{
-		letter: s.letterOf(&l), PayloadEncoding: "json", Payload: json.RawMessage(l.Payload), Properties: oneValue(l.Properties),
+		letter: s.letterOf(&l), Properties: oneValue(l.Properties),
 		Headers: oneValue(l.Headers), Deaths: oneValue(l.Deaths), Told: oneValue(l.Outcome), Events: []event{},
 	}
-	if !utf8.Valid(l.Payload) || !json.Valid(l.Payload) {
-		whole.Payload, whole.PayloadEncoding = hex.EncodeToString(l.Payload), "hex"
-	}
+	whole.Payload, whole.PayloadEncoding = legible(l.Payload)
 	if l.Edited != nil {
 		whole.Edited, whole.Changes = l.Edited, ops.Differences(l.Payload, l.Edited)
 	}

@@ -89,7 +89,7 @@ func (s *Server) dryRun(c echo.Context, j *deadletter.Job) error {
 	count := func(change func(*deadletter.Filter)) (int64, error) {
 		f := j.Filter
 		change(&f)
-		counts, err := s.cfg.Letters.Counts(ctx, f)
+		counts, _, err := s.cfg.Letters.Counts(ctx, f, 0) // whole: somebody decides by it
 		return counts[f.State], err
 	}
 	all, err := count(func(*deadletter.Filter) {})
@@ -120,7 +120,7 @@ func (s *Server) dryRun(c echo.Context, j *deadletter.Job) error {
 	if err != nil {
 		return err
 	}
-	found, err := s.cfg.Letters.Groups(ctx, j.Filter, dryGroups)
+	found, _, err := s.cfg.Letters.Groups(ctx, j.Filter, dryGroups, 0)
 	if err != nil {
 		return err
 	}

@@ -44,6 +44,9 @@ type letter struct {
 	ChangedAt     *time.Time      `json:"changed_at,omitempty"`
 	ChangedBy     string          `json:"changed_by,omitempty"`
 	ChangedWhy    string          `json:"changed_why,omitempty"`
+	// Payload, where it was asked for: JSON, or hexadecimal digits, as PayloadEncoding says.
+	Payload         any    `json:"payload,omitempty"`
+	PayloadEncoding string `json:"payload_encoding,omitempty"`
 	mark
 }
 
@@ -142,7 +145,7 @@ func checkFilter(f *deadletter.Filter) error {
 func storable(text string) bool { return utf8.ValidString(text) && !strings.Contains(text, "\x00") }
 
 func (s *Server) listLetters(c echo.Context, who auth.Principal) error {
-	f, err := s.letterFilter(c, who, "sort", "after", "limit", "counts")
+	f, err := s.letterFilter(c, who, "sort", "after", "limit", "counts", "payloads")
 	if err != nil {
 		return err
 	}
@@ -161,7 +164,15 @@ func (s *Server) listLetters(c echo.Context, who auth.Principal) error {
 		}
 		after = &cursor
 	}
-	limit, err := limitParam(c, defaultPage, maxPage)
+	whole, err := boolParam(c, "payloads")
+	if err != nil {
+		return err
+	}
+	most := maxPage
+	if whole {
+		most = maxPayloads
+	}
+	limit, err := limitParam(c, defaultPage, most)
 	if err != nil {
 		return err
 	}
@@ -177,16 +188,44 @@ func (s *Server) listLetters(c echo.Context, who auth.Principal) error {
 	if err := s.marked(c.Request().Context(), f.Tenant, letters); err != nil {
 		return err
 	}
+	if whole {
+		if err := s.filled(c.Request().Context(), f.Tenant, page.Letters, letters); err != nil {
+			return err
+		}
+	}
 	told := map[string]any{"letters": letters}
 	if page.Next != nil {
 		told["next"] = page.Next.String()
 	}
 	if counted {
-		if told["counts"], err = s.cfg.Letters.Counts(c.Request().Context(), f); err != nil {
+		counts, from, err := s.cfg.Letters.Counts(c.Request().Context(), f, deadletter.Patience)
+		if err != nil {
 			return err
 		}
+		told["counts"] = counts
+		countedFrom(told, from)
 	}
 	return answer(c, http.StatusOK, told)
+}
+
+// maxPayloads is the most letters of a page with payloads, of 64 KiB each at most.
+const maxPayloads = 100
+
+// filled puts the payloads into letters of a list.
+func (s *Server) filled(ctx context.Context, tenant string, found []deadletter.Letter, letters []letter) error {
+	payloads, err := s.cfg.Letters.Payloads(ctx, tenant, found)
+	for i := range letters {
+		letters[i].Payload, letters[i].PayloadEncoding = legible(payloads[found[i].LetterID])
+	}
+	return err
+}
+
+// legible is a payload as JSON where it is that, else as hexadecimal digits.
+func legible(payload []byte) (shown any, encoding string) {
+	if utf8.Valid(payload) && json.Valid(payload) {
+		return json.RawMessage(payload), "json"
+	}
+	return hex.EncodeToString(payload), "hex"
 }
 
 // group is letters of one cause.
@@ -231,7 +270,7 @@ func (s *Server) groupLetters(c echo.Context, who auth.Principal) error {
 	if err != nil {
 		return err
 	}
-	found, err := s.cfg.Letters.Groups(c.Request().Context(), f, limit)
+	found, from, err := s.cfg.Letters.Groups(c.Request().Context(), f, limit, deadletter.Patience)
 	if err != nil {
 		return err
 	}
@@ -239,5 +278,14 @@ func (s *Server) groupLetters(c echo.Context, who auth.Principal) error {
 	if err != nil {
 		return err
 	}
-	return answer(c, http.StatusOK, map[string]any{"groups": groups})
+	told := map[string]any{"groups": groups}
+	countedFrom(told, from)
+	return answer(c, http.StatusOK, told)
+}
+
+// countedFrom says that only letters from a time on were counted, unless all were.
+func countedFrom(told map[string]any, from time.Time) {
+	if !from.IsZero() {
+		told["counted_from"] = from
+	}
 }

@@ -2,13 +2,13 @@ package httpapi
 
 import (
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/cupline/cupline/api/internal/auth"
 	"github.com/cupline/cupline/api/internal/problem"
+	"github.com/cupline/cupline/chassis/peer"
 	"github.com/cupline/cupline/store/identity"
 )
 
@@ -22,7 +22,7 @@ type Logins interface {
 func (s *Server) admit(c echo.Context) (auth.Principal, error) {
 	request := c.Request()
 	header, address, now := request.Header.Get(echo.HeaderAuthorization), c.RealIP(), time.Now()
-	after, empty := s.cfg.Failures.Empty(now, address)
+	after, empty := s.cfg.Failures.Empty(now, peer.Group(address))
 	if empty && header != "" && !s.cfg.Verifier.Remembers(auth.Token(header)) {
 		return auth.Principal{}, limited(after, "too many failed log-ins from this address")
 	}
@@ -35,22 +35,10 @@ func (s *Server) admit(c echo.Context) (auth.Principal, error) {
 		return who, err
 	}
 	s.cfg.Metrics.failed.Inc()
-	if _, noted := s.cfg.Failures.Take(now, address, 1); noted && s.cfg.Logins != nil {
-		s.cfg.Logins.Failed(claimed(header), address, refused.Detail)
+	if _, noted := s.cfg.Failures.Take(now, peer.Group(address), 1); noted && s.cfg.Logins != nil {
+		s.cfg.Logins.Failed(identity.Claimed(auth.Token(header)), address, refused.Detail)
 	}
 	return who, err
-}
-
-// claimed is who a failed log-in says it is: a key's id, which is no secret.
-func claimed(header string) string {
-	token := auth.Token(header)
-	if id, is := identity.KeyID(token); is {
-		return "key " + id
-	}
-	if strings.HasPrefix(token, "ey") {
-		return "token"
-	}
-	return ""
 }
 
 // within holds a key to its rate.

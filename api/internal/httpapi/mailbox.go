@@ -41,6 +41,7 @@ func (s *Server) readMailbox(c echo.Context, who auth.Principal) error {
 		return err
 	}
 	s.cfg.Metrics.fetched.Add(float64(len(items)))
+	s.traceFetched(items)
 	b := append(make([]byte, 0, 4096), `{"outcomes":[`...)
 	for i := range items {
 		if i > 0 {
@@ -140,9 +141,11 @@ func (s *Server) ackMailbox(c echo.Context, who auth.Principal) error {
 		}
 		marks[i] = mailbox.AckMark{Tenant: who.Tenant, Client: who.Client, CommandID: id}
 	}
+	traces := s.tracesOf(c.Request().Context(), marks)
 	if err := s.cfg.Mailbox.Ack(c.Request().Context(), marks); err != nil {
 		return err
 	}
+	s.traceAcked(who.Tenant, who.Client, traces)
 	s.cfg.Metrics.acked.Add(float64(len(marks)))
 	return c.NoContent(http.StatusNoContent)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/cupline/cupline/api/internal/auth"
 	"github.com/cupline/cupline/api/internal/intake"
 	"github.com/cupline/cupline/api/internal/problem"
+	"github.com/cupline/cupline/chassis/doorway"
 	"github.com/cupline/cupline/chassis/telemetry"
 	"github.com/cupline/cupline/store"
 	"github.com/cupline/cupline/store/audit"
@@ -144,6 +145,18 @@ func (s *Server) recover(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
+// room sends a connection away that is one too many: its request is answered, and nothing else is done for it. That is
+// not logged: whoever opens connections without end would fill the log, too.
+func (s *Server) room(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if !doorway.PastBound(c.Request().Context()) {
+			return next(c)
+		}
+		c.Response().Header().Set("Connection", "close")
+		return tell(c, describe(problem.New(problem.Overloaded, "too many connections")))
+	}
+}
+
 // fail is Echo's error handler: it tells every error as a problem, and logs those that are ours.
 func (s *Server) fail(err error, c echo.Context) {
 	p := asProblem(err)
@@ -174,6 +187,7 @@ func (s *Server) log(c echo.Context, p *problem.Problem) {
 	fields := []zap.Field{
 		zap.String("code", string(p.Code)), zap.String("route", c.Path()), zap.String("tenant", who.Tenant), zap.String("client", who.Client),
 		zap.String("device", c.Param("device")), zap.ByteString("id", p.ID), zap.String("detail", p.Detail), zap.Error(p.Cause),
+		telemetry.TraceID(trace(c.Request().Header).Parent),
 	}
 	if p.CommandID != uuid.Nil {
 		fields = append(fields, zap.Stringer("command_id", p.CommandID))
@@ -198,7 +212,8 @@ func (s *Server) reportBatch(c echo.Context, results []intake.Result) {
 	who := principal(c)
 	s.cfg.Log.Warn("items of a batch not accepted", zap.Int("items", count), zap.Int("of", len(results)),
 		zap.String("code", string(first.Code)), zap.String("tenant", who.Tenant), zap.String("client", who.Client),
-		zap.String("device", c.Param("device")), zap.ByteString("id", first.ID), zap.Stringer("command_id", first.CommandID), zap.Error(first.Cause))
+		zap.String("device", c.Param("device")), zap.ByteString("id", first.ID), zap.Stringer("command_id", first.CommandID), zap.Error(first.Cause),
+		telemetry.TraceID(trace(c.Request().Header).Parent))
 }
 
 // record writes an action of a tenant's own people into the audit trail. The action itself is done: a trail

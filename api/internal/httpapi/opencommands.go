@@ -41,11 +41,8 @@ func openOf(r *ledger.Row) openCommand {
 	return told
 }
 
-const (
-	usualOverdue = time.Hour
-	// backUsually is how far back is looked unless told: past the longest wait in a lane, which comes before a start.
-	backUsually = 48 * time.Hour
-)
+// usualOverdue is for how long a command's worker has to count as lost unless told.
+const usualOverdue = time.Hour
 
 func (s *Server) listOpenCommands(c echo.Context, who auth.Principal) error {
 	if err := knownParams(c, "tenant", "from", "before", "overdue", "after", "limit"); err != nil {
@@ -56,7 +53,7 @@ func (s *Server) listOpenCommands(c echo.Context, who auth.Principal) error {
 		return err
 	}
 	now := s.cfg.Clock.Now()
-	o := ledger.Overdue{Tenant: tenant, From: now.Add(-backUsually), Before: now, Since: usualOverdue}
+	o := ledger.Overdue{Tenant: tenant, Before: now, Since: usualOverdue}
 	for name, at := range map[string]*time.Time{"from": &o.From, "before": &o.Before} {
 		if t, err := timeParam(c, name); err != nil {
 			return err

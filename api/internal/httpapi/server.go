@@ -17,8 +17,10 @@ import (
 
 	"github.com/cupline/cupline/api/internal/auth"
 	"github.com/cupline/cupline/api/internal/intake"
-	"github.com/cupline/cupline/api/internal/limits"
 	"github.com/cupline/cupline/api/internal/ops"
+	"github.com/cupline/cupline/chassis/doorway"
+	"github.com/cupline/cupline/chassis/limits"
+	"github.com/cupline/cupline/chassis/peer"
 	"github.com/cupline/cupline/chassis/tracing"
 	"github.com/cupline/cupline/console"
 	"github.com/cupline/cupline/store/audit"
@@ -38,7 +40,9 @@ type Config struct {
 	// Addr is host:port; port 0 picks a free one.
 	Addr string
 	// TLS of the port; plain HTTP when nil.
-	TLS      *tls.Config
+	TLS *tls.Config
+	// Door bounds the connections that are open; nil bounds none.
+	Door     *doorway.Doorway
 	Verifier auth.Verifier
 	Acceptor Acceptor
 	Clock    intake.Clock
@@ -73,7 +77,7 @@ type Config struct {
 	// Logins takes note of failed log-ins; may be nil.
 	Logins Logins
 	// Proxies are the networks whose X-Forwarded-For is believed; none by default.
-	Proxies []*net.IPNet
+	Proxies peer.Proxies
 	// AccessLog logs a line for each request.
 	AccessLog bool
 	Timeouts  Timeouts
@@ -141,8 +145,8 @@ func New(cfg Config) *Server {
 	s := &Server{cfg: cfg, echo: echo.New(), draining: make(chan struct{}), done: make(chan struct{})}
 	s.polls.limit = int64(cfg.Polls)
 	s.echo.HTTPErrorHandler = s.fail
-	s.echo.IPExtractor = addresses(cfg.Proxies)
-	s.echo.Use(s.observe, s.recover)
+	s.echo.IPExtractor = cfg.Proxies.Address
+	s.echo.Use(s.observe, s.recover, s.room)
 	if len(cfg.Origins) > 0 { // without it Echo would allow all
 		s.echo.Use(middleware.CORSWithConfig(middleware.CORSConfig{
 			AllowOrigins:  cfg.Origins,
@@ -161,22 +165,10 @@ func New(cfg Config) *Server {
 		}
 	}
 	s.http = &http.Server{
-		Handler: s.echo, MaxHeaderBytes: maxHeaderBytes, ErrorLog: zap.NewStdLog(cfg.Log),
+		Handler: s.echo, ConnContext: doorway.Context, MaxHeaderBytes: maxHeaderBytes, ErrorLog: zap.NewStdLog(cfg.Log),
 		ReadHeaderTimeout: t.Header, ReadTimeout: t.Read, WriteTimeout: t.Write, IdleTimeout: t.Idle,
 	}
 	return s
-}
-
-// addresses says from where a request comes: from the peer, unless that is a proxy of ours.
-func addresses(proxies []*net.IPNet) echo.IPExtractor {
-	if len(proxies) == 0 {
-		return echo.ExtractIPDirect()
-	}
-	trusted := []echo.TrustOption{echo.TrustLoopback(false), echo.TrustLinkLocal(false), echo.TrustPrivateNet(false)}
-	for _, network := range proxies {
-		trusted = append(trusted, echo.TrustIPRange(network))
-	}
-	return echo.ExtractIPFromXFFHeader(trusted...)
 }
 
 // Start listens, and serves in the background until Stop.
@@ -190,6 +182,9 @@ func (s *Server) Start(ctx context.Context) error {
 	s.mu.Lock()
 	s.addr = listener.Addr().String()
 	s.mu.Unlock()
+	if s.cfg.Door != nil {
+		listener = s.cfg.Door.Listen(listener)
+	}
 	go func() {
 		defer close(s.done)
 		err := s.serve(listener)

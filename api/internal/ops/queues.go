@@ -9,8 +9,8 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/cupline/cupline/schema/topology"
@@ -30,7 +30,7 @@ type Queue struct {
 	// DeadLettering counts messages on their way to a dead-letter exchange. Some that stay
 	// are stuck: that exchange has no queue behind it, or one that is full.
 	DeadLettering *int64 `json:"dead_lettering"`
-	// OldestAt is when the message at the head was sent, where the broker tells.
+	// OldestAt is since when the message at the head has waited at least, as far as looks since this process's start tell.
 	OldestAt *time.Time `json:"oldest_at"`
 	State    string     `json:"state,omitempty"`
 	// Paused is why nothing is taken from a lane's queue; Draining that it goes to the recorder.
@@ -59,6 +59,10 @@ type Queues struct {
 	http    *http.Client
 	lanes   func(ctx context.Context) ([]topology.Lane, error)
 	inspect Inspector
+	ages    ages
+
+	mu     sync.Mutex // guards pushes
+	pushes []string   // the pushers' queues, as the management API last told
 }
 
 // managementLimit bounds the wait for the management API, so that the fallback has time, too.
@@ -119,11 +123,12 @@ type told struct {
 	Unacked   int64  `json:"messages_unacknowledged"`
 	Consumers int    `json:"consumers"`
 	DLX       *int64 `json:"messages_dlx"`
-	// Head is a number of seconds, or nothing that can be counted on.
-	Head  json.RawMessage `json:"head_message_timestamp"`
-	Stats struct {
-		Publish rate `json:"publish_details"`
-		Ack     rate `json:"ack_details"`
+	Stats     struct {
+		// Published and Acked since the broker's node started.
+		Published int64 `json:"publish"`
+		Acked     int64 `json:"ack"`
+		Publish   rate  `json:"publish_details"`
+		Ack       rate  `json:"ack_details"`
 	} `json:"message_stats"`
 }
 
@@ -149,27 +154,42 @@ func (q *Queues) ask(ctx context.Context) ([]Queue, error) {
 	if err := json.NewDecoder(io.LimitReader(answer.Body, maxPicture)).Decode(&all); err != nil {
 		return nil, errors.New("the management API's answer cannot be read")
 	}
+	all = slices.DeleteFunc(all, func(t told) bool { return kindOf(t.Name) == "" })
+	waits := q.ages.see(time.Now(), all)
 	queues := []Queue{}
 	for _, t := range all {
-		kind := kindOf(t.Name)
-		if kind == "" {
-			continue
-		}
 		one := Queue{
-			Name: t.Name, Kind: kind, Ready: t.Ready, Unacked: &t.Unacked, Consumers: t.Consumers, DeadLettering: t.DLX,
+			Name: t.Name, Kind: kindOf(t.Name), Ready: t.Ready, Unacked: &t.Unacked, Consumers: t.Consumers, DeadLettering: t.DLX,
 			PublishRate: t.Stats.Publish.Rate, AckRate: t.Stats.Ack.Rate, State: t.State,
 		}
-		if seconds, err := strconv.ParseInt(string(t.Head), 10, 64); err == nil {
-			at := time.Unix(seconds, 0).UTC()
+		if at, known := waits[t.Name]; known {
+			at = at.UTC()
 			one.OldestAt = &at
 		}
 		queues = append(queues, one)
 	}
 	slices.SortFunc(queues, func(a, b Queue) int { return strings.Compare(a.Name, b.Name) })
+	q.learn(queues)
 	return queues, nil
 }
 
-// declare asks each queue whose name is known, by a passive declare. The pushers' queues are not known here.
+// mostPushes bounds how many pushers' queues are asked one by one.
+const mostPushes = 256
+
+// learn keeps the names of the pushers' queues: no declaration lists them.
+func (q *Queues) learn(queues []Queue) {
+	var pushes []string
+	for i := range queues {
+		if queues[i].Kind == "push" && len(pushes) < mostPushes {
+			pushes = append(pushes, queues[i].Name)
+		}
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.pushes = pushes
+}
+
+// declare asks each queue whose name is known, by a passive declare: the pushers' as the management API told them last.
 func (q *Queues) declare(ctx context.Context) (queues []Queue, unknown string, err error) {
 	queues = []Queue{}
 	names := []string{topology.DeadQueue, topology.MailboxQueue, topology.ParkedQueue}
@@ -180,6 +200,9 @@ func (q *Queues) declare(ctx context.Context) (queues []Queue, unknown string, e
 	for _, l := range lanes {
 		names = append(names, topology.WorkQueue(l.Name))
 	}
+	q.mu.Lock()
+	names = append(names, q.pushes...)
+	q.mu.Unlock()
 	slices.Sort(names)
 	for _, name := range names {
 		messages, consumers, found, err := q.inspect(ctx, name)

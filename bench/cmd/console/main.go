@@ -25,7 +25,10 @@ import (
 	"github.com/cupline/cupline/chassis/postgres"
 	"github.com/cupline/cupline/local/packages"
 	"github.com/cupline/cupline/local/services"
+	"github.com/cupline/cupline/schema/device"
+	"github.com/cupline/cupline/schema/topology"
 	"github.com/cupline/cupline/store/identity"
+	"github.com/cupline/cupline/store/registry"
 )
 
 func main() {
@@ -90,6 +93,9 @@ func fill(ctx context.Context, url string, letters int, progress io.Writer) (key
 	if err != nil {
 		return "", "", err
 	}
+	if err := register(ctx, pool); err != nil {
+		return "", "", err
+	}
 	err = desk.Fill(ctx, pool, letters, func(format string, values ...any) { fmt.Fprintf(progress, format+"\n", values...) })
 	if err != nil {
 		return "", "", err
@@ -98,6 +104,25 @@ func fill(ctx context.Context, url string, letters int, progress io.Writer) (key
 		return "", "", fmt.Errorf("find a letter: %w", err)
 	}
 	return key, letter, nil
+}
+
+// registered is how many of the letters' devices there are still: the first page of the list, and some more.
+const registered = 250
+
+// register makes devices that the pages can show.
+func register(ctx context.Context, pool *postgres.Pool) error {
+	things := registry.New(pool)
+	kind := device.Type{Tenant: desk.Tenant, Name: "type-0", Lane: topology.DefaultLane().Name, Driver: "mqtt"}
+	if _, err := things.PutType(ctx, kind); err != nil {
+		return fmt.Errorf("make a device type: %w", err)
+	}
+	for i := range registered {
+		d := device.Device{Tenant: desk.Tenant, ID: fmt.Sprintf("device-%d", i), Type: kind.Name, Labels: map[string]string{"room": strconv.Itoa(i % 20)}}
+		if _, err := things.PutDevice(ctx, d); err != nil {
+			return fmt.Errorf("make a device: %w", err)
+		}
+	}
+	return nil
 }
 
 func command(ctx context.Context, folder string, out io.Writer, env []string, name string, arguments ...string) error {

@@ -15,6 +15,7 @@ import (
 	"github.com/cupline/cupline/chassis/postgres"
 	"github.com/cupline/cupline/chassis/postgrestest"
 	"github.com/cupline/cupline/migrations"
+	"github.com/cupline/cupline/store"
 )
 
 func TestMain(m *testing.M) {
@@ -28,13 +29,15 @@ func TestMain(m *testing.M) {
 // Every question is asked and gets a line; a limit that nothing can hold is told.
 func TestReach(t *testing.T) {
 	t.Parallel()
-	pool := postgrestest.New(t, func(ctx context.Context, url string) error {
+	database := postgrestest.New(t, func(ctx context.Context, url string) error {
 		_, err := migrations.Up(ctx, url)
 		return err
-	}).Pool(t)
+	})
+	pool := database.Pool(t)
+	asking := postgrestest.Open(t, postgres.Config{URL: database.As(t, string(migrations.API)).URL(), RowScope: store.TenantSetting, MaxConns: 1})
 	var out strings.Builder
 	m := desk.Reach{Letters: 2000, Asks: 1, Limit: time.Hour, Out: &out, Progress: t.Output()}
-	if err := m.Measure(t.Context(), pool); err != nil {
+	if err := m.Measure(t.Context(), pool, asking); err != nil {
 		t.Fatal(err)
 	}
 	for _, question := range []string{"newest", "reason + method", "device + client", "id + text", "groups of the last 7 days", "counts of all", "to the end: "} {
@@ -43,7 +46,7 @@ func TestReach(t *testing.T) {
 		}
 	}
 	m.Limit = time.Nanosecond
-	if err := m.Measure(t.Context(), pool); !errors.Is(err, desk.ErrSlow) {
+	if err := m.Measure(t.Context(), pool, asking); !errors.Is(err, desk.ErrSlow) {
 		t.Errorf("against a limit of nothing: %v", err)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"time"
 
@@ -77,7 +76,7 @@ func (a *asker) list(name string, sort deadletter.Sort, chosen ...field) questio
 
 func (a *asker) groups(name string, chosen ...field) question {
 	return question{name, func(ctx context.Context, r *rand.Rand) error {
-		_, err := a.store.Groups(ctx, a.filter(r, chosen...), page)
+		_, _, err := a.store.Groups(ctx, a.filter(r, chosen...), page, deadletter.Patience)
 		return err
 	}}
 }
@@ -86,7 +85,7 @@ func (a *asker) groups(name string, chosen ...field) question {
 func (a *asker) since(d time.Duration) question {
 	return question{fmt.Sprintf("groups of the last %s", short(d)), func(ctx context.Context, r *rand.Rand) error {
 		f := deadletter.Filter{Tenant: Tenant, From: time.Now().Add(-d - time.Duration(r.Int64N(int64(time.Minute))))}
-		_, err := a.store.Groups(ctx, f, page)
+		_, _, err := a.store.Groups(ctx, f, page, deadletter.Patience)
 		return err
 	}}
 }
@@ -101,16 +100,18 @@ func short(d time.Duration) string {
 // all questions: lists by nothing, by each field, by each pair and in each order; groups and counts.
 func (a *asker) all() (qs []question) {
 	fields := fields()
-	qs = append(qs, a.list("newest", deadletter.Newest), a.deep())
+	qs = append(qs, a.list("newest", deadletter.Newest), a.deep(deadletter.Newest))
 	for i, one := range fields {
 		qs = append(qs, a.list(one.name, deadletter.Newest, one))
 		for _, other := range fields[i+1:] {
 			qs = append(qs, a.list(one.name+" + "+other.name, deadletter.Newest, one, other))
 		}
 	}
-	reason := slices.IndexFunc(fields, func(f field) bool { return f.name == "reason" })
-	for _, sort := range []deadletter.Sort{"died_at", "device", "-device", "method", "-reason", "client"} {
-		qs = append(qs, a.list("sorted by "+string(sort), sort), a.list("reason, sorted by "+string(sort), sort, fields[reason]))
+	for _, sort := range []deadletter.Sort{"died_at", "device", "-device", "method", "-method", "reason", "-reason", "client", "-client"} {
+		qs = append(qs, a.list("sorted by "+string(sort), sort), a.deep(sort))
+		for _, one := range fields {
+			qs = append(qs, a.list(one.name+", sorted by "+string(sort), sort, one))
+		}
 	}
 	qs = append(qs, question{"reason + method that never meet", func(ctx context.Context, _ *rand.Rand) error {
 		f := deadletter.Filter{Tenant: Tenant, Reason: "expired", Method: "type-3.method-1"}
@@ -120,24 +121,30 @@ func (a *asker) all() (qs []question) {
 	for _, d := range []time.Duration{time.Hour, 24 * time.Hour, 7 * 24 * time.Hour} {
 		qs = append(qs, a.since(d))
 	}
-	qs = append(qs, a.groups("groups of all"))
-	for _, one := range fields {
-		if one.name != "text" { // these read every letter; docs/operations.md says so
-			qs = append(qs, a.groups("groups by "+one.name, one))
+	qs = append(qs, a.groups("groups of all"), a.counts("counts of all"))
+	for i, one := range fields {
+		qs = append(qs, a.groups("groups by "+one.name, one), a.counts("counts by "+one.name, one))
+		for _, other := range fields[i+1:] {
+			qs = append(qs, a.groups("groups by "+one.name+" + "+other.name, one, other))
 		}
 	}
-	return append(qs, question{"counts of all", func(ctx context.Context, _ *rand.Rand) error {
-		_, err := a.store.Counts(ctx, deadletter.Filter{Tenant: Tenant})
+	return qs
+}
+
+func (a *asker) counts(name string, chosen ...field) question {
+	return question{name, func(ctx context.Context, r *rand.Rand) error {
+		_, _, err := a.store.Counts(ctx, a.filter(r, chosen...), deadletter.Patience)
 		return err
-	}})
+	}}
 }
 
 // deep is a page from somewhere in the middle.
-func (a *asker) deep() question {
-	return question{"a page in the middle", func(ctx context.Context, r *rand.Rand) error {
+func (a *asker) deep(sort deadletter.Sort) question {
+	return question{"a page in the middle, by " + string(sort), func(ctx context.Context, r *rand.Rand) error {
 		l := a.known[r.IntN(len(a.known))]
-		after := deadletter.Cursor{Sort: deadletter.Newest, DiedAt: l.DiedAt, LetterID: l.LetterID}
-		_, err := a.store.Find(ctx, deadletter.Filter{Tenant: Tenant}, deadletter.Newest, &after, page)
+		after := deadletter.Cursor{Sort: sort, DiedAt: l.DiedAt, LetterID: l.LetterID}
+		after.Key = map[string]string{"device": l.Device, "method": l.Method, "reason": l.Reason, "client": l.Client}[strings.TrimPrefix(string(sort), "-")]
+		_, err := a.store.Find(ctx, deadletter.Filter{Tenant: Tenant}, sort, &after, page)
 		return err
 	}}
 }

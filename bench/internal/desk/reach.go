@@ -15,6 +15,7 @@ import (
 
 	"github.com/cupline/cupline/bench/internal/measure"
 	"github.com/cupline/cupline/chassis/postgres"
+	"github.com/cupline/cupline/store"
 	"github.com/cupline/cupline/store/deadletter"
 )
 
@@ -26,7 +27,8 @@ type Reach struct {
 	Letters int
 	// Asks is how often each question is asked.
 	Asks int
-	// Limit that each question's 95th percentile is held to.
+	// Limit that each question's 95th percentile is held to: of the processor's time that the database took for it, where that can be
+	// known, so that whatever else a machine does is no matter; else of the time until the answer.
 	Limit time.Duration
 	// Out gets the figures, Progress a line now and then.
 	Out, Progress io.Writer
@@ -36,22 +38,26 @@ type Reach struct {
 type answered struct {
 	question
 	p50, p95, worst time.Duration
+	// busy is the 95th percentile of the database's own time; negative where it is not known.
+	busy time.Duration
 }
 
-// Measure fills the database and asks. It returns ErrSlow when a question was too slow; the figures are written all the same.
-func (m *Reach) Measure(ctx context.Context, pool *postgres.Pool) error {
+// Measure fills the database, as owner, and asks as api does: asking logs in as a member of cupline_api and gives its connections
+// a tenant. It returns ErrSlow when a question was too slow; the figures are written all the same.
+func (m *Reach) Measure(ctx context.Context, owner, asking *postgres.Pool) error {
 	say := func(format string, values ...any) { fmt.Fprintf(m.Progress, format+"\n", values...) }
-	if err := Fill(ctx, pool, m.Letters, say); err != nil {
+	if err := Fill(ctx, owner, m.Letters, say); err != nil {
 		return err
 	}
-	a := &asker{store: deadletter.New(pool)}
-	if err := a.meet(ctx, pool); err != nil {
+	ctx = store.ForTenant(ctx, Tenant)
+	a := &asker{store: deadletter.New(asking)}
+	if err := a.meet(ctx, asking); err != nil {
 		return err
 	}
 	r := rand.New(rand.NewPCG(7, 7))
 	var all []answered
 	for _, q := range a.all() {
-		one, err := m.ask(ctx, q, r)
+		one, err := m.ask(ctx, asking, q, r)
 		if err != nil {
 			return fmt.Errorf("%s: %w", q.name, err)
 		}
@@ -85,24 +91,33 @@ func (a *asker) meet(ctx context.Context, pool *postgres.Pool) error {
 	return nil
 }
 
-func (m *Reach) ask(ctx context.Context, q question, r *rand.Rand) (answered, error) {
-	took := make([]time.Duration, 0, m.Asks)
+func (m *Reach) ask(ctx context.Context, asking *postgres.Pool, q question, r *rand.Rand) (answered, error) {
+	took, busy := make([]time.Duration, 0, m.Asks), make([]time.Duration, 0, m.Asks)
 	for range m.Asks {
+		before, known := worked(ctx, asking)
 		began := time.Now()
 		if err := q.ask(ctx, r); err != nil {
 			return answered{}, err
 		}
 		took = append(took, time.Since(began))
+		if after, still := worked(ctx, asking); known && still && after.process == before.process {
+			busy = append(busy, after.time-before.time)
+		}
 	}
 	slices.Sort(took)
-	return answered{q, measure.Percentile(took, 50), measure.Percentile(took, 95), took[len(took)-1]}, nil
+	slices.Sort(busy)
+	all := answered{q, measure.Percentile(took, 50), measure.Percentile(took, 95), took[len(took)-1], -1}
+	if len(busy) == len(took) {
+		all.busy = measure.Percentile(busy, 95)
+	}
+	return all, nil
 }
 
 func (m *Reach) write(all []answered) error {
 	t := tabwriter.NewWriter(m.Out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(t, "ms:\tp50\tp95\tmost\t\n")
+	fmt.Fprintf(t, "ms:\tp50\tp95\tmost\tbusy p95\t\n")
 	for _, one := range all {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t\n", one.name, ms(one.p50), ms(one.p95), ms(one.worst))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t\n", one.name, ms(one.p50), ms(one.p95), ms(one.worst), ms(one.busy))
 	}
 	if err := t.Flush(); err != nil {
 		return fmt.Errorf("write the figures: %w", err)
@@ -119,8 +134,12 @@ func (m *Reach) tell(format string, values ...any) error {
 
 func (m *Reach) judge(all []answered) (err error) {
 	for _, one := range all {
-		if one.p95 > m.Limit {
-			err = errors.Join(err, fmt.Errorf("%w: %s: %s ms", ErrSlow, one.name, ms(one.p95)))
+		took := one.busy
+		if took < 0 {
+			took = one.p95
+		}
+		if took > m.Limit {
+			err = errors.Join(err, fmt.Errorf("%w: %s: %s ms", ErrSlow, one.name, ms(took)))
 		}
 	}
 	return err

@@ -23,14 +23,14 @@ type Console struct {
 	JSON bool
 }
 
-// Result writes a value as one line of JSON, or lets text write it for people.
+// Result writes a value as one line of JSON, or lets text write it for people. A table that is wider than their terminal is set in blocks.
 func (c *Console) Result(value any, text func(w *strings.Builder)) error {
 	if c.JSON {
 		return c.Line(value)
 	}
 	var all strings.Builder
 	text(&all)
-	if _, err := io.WriteString(c.Out, all.String()); err != nil {
+	if _, err := io.WriteString(c.Out, fit(all.String(), c.width())); err != nil {
 		return fmt.Errorf("write the result: %w", err)
 	}
 	return nil

@@ -228,15 +228,20 @@ func groupRows(groups []cupline.LetterGroup) (rows [][]string) {
 
 func export(c *console.Console) *cobra.Command {
 	var o options
+	var payloads bool
 	cmd := &cobra.Command{
 		Use: "export", Short: "Write all letters that the filters choose, one JSON object a line", Args: cobra.NoArgs,
-		Long: "Write all letters that the filters choose, one JSON object a line, without payloads: `show` has those.\nIt reads page by page, so that memory does not grow with the number of letters.",
+		Long: "Write all letters that the filters choose, one JSON object a line, with their payloads if --payloads is given.\nIt reads page by page, so that memory does not grow with the number of letters.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client, err := connect.Client(c)
 			if err != nil {
 				return err
 			}
-			for l, err := range client.DeadLetters(cmd.Context(), o.filter(), 0) {
+			f := o.filter()
+			if payloads {
+				f["payloads"] = "true"
+			}
+			for l, err := range client.DeadLetters(cmd.Context(), f, 0) {
 				if err != nil {
 					return err
 				}
@@ -248,5 +253,6 @@ func export(c *console.Console) *cobra.Command {
 		},
 	}
 	o.add(cmd)
+	cmd.Flags().BoolVar(&payloads, "payloads", false, "with their payloads, as JSON or in hexadecimal digits, as payload_encoding says")
 	return cmd
 }

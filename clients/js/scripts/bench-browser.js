@@ -1,5 +1,5 @@
 // Measures the client in one Chromium tab that is fed 5,000 outcomes a second for 10 s, and paints each: how many arrive, and
-// the longest time between two frames. `npm run bench:browser`.
+// the longest time between two frames, in the first second and after it. `npm run bench:browser`.
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
@@ -12,19 +12,25 @@ const root = new URL('../', import.meta.url)
 const page = `<!doctype html><output></output><script type="module">
   import { connect } from '/src/index.js'
   const output = document.querySelector('output')
-  let [handled, last, longest] = [0, performance.now(), 0]
-  const client = connect({ url: location.origin, pushUrl: location.origin, token: 'cup_1' })
-  client.on('outcome', ({ device, response }) => {
+  let [handled, began, last, first, longest] = [0, 0, 0, 0, 0]
+  const begin = () => connect({ url: location.origin, pushUrl: location.origin, token: 'cup_1' }).on('outcome', ({ device, response }) => {
     output.textContent = device + JSON.stringify(response.result)
     handled++
   })
   const frame = (now) => {
-    if (handled > 0) longest = Math.max(longest, now - last)
+    // The first second has the page's start, and code that has not been compiled yet.
+    if (now - began < 1000) first = Math.max(first, now - last)
+    else longest = Math.max(longest, now - last)
     last = now
-    globalThis.result = { handled, longest }
+    globalThis.result = { handled, first, longest }
     requestAnimationFrame(frame)
   }
-  requestAnimationFrame(frame)
+  // Frames are counted from the page's first one on; how long a browser takes for that is not the client's.
+  requestAnimationFrame((now) => {
+    began = last = now
+    requestAnimationFrame(frame)
+    begin()
+  })
 </script>`
 
 const server = createServer(async (request, response) => {
@@ -72,9 +78,9 @@ const tab = await browser.newPage()
 const began = performance.now()
 await tab.goto(`http://127.0.0.1:${server.address().port}/`)
 await tab.waitForFunction((all) => globalThis.result?.handled === all, RATE * SECONDS, { timeout: 120_000 })
-const { handled, longest } = await tab.evaluate(() => globalThis.result)
+const { handled, first, longest } = await tab.evaluate(() => globalThis.result)
 const seconds = (performance.now() - began) / 1000
-console.log(`${handled} outcomes in ${seconds.toFixed(1)} s (${Math.round(handled / seconds)}/s, asked ${RATE}/s); longest time between frames ${Math.round(longest)} ms`)
+console.log(`${handled} outcomes in ${seconds.toFixed(1)} s (${Math.round(handled / seconds)}/s, asked ${RATE}/s); longest time between frames ${Math.round(first)} ms in the first second, ${Math.round(longest)} ms after it`)
 await browser.close()
 server.close()
 server.closeAllConnections()

@@ -18,6 +18,12 @@ test('src/schema.js is what the contract makes of it', async () => {
   assert.equal(await readFile(file('src/schema.js'), 'utf8'), stdout, 'run: npm run generate')
 })
 
+test('the example that people copy is one file of less than 150 lines', async () => {
+  const page = await readFile(file('example/dashboard.html'), 'utf8')
+  assert.ok(page.split('\n').length < 150, `${page.split('\n').length} lines`)
+  assert.deepEqual(page.match(/(?:src|href)="[^"]*"|https?:\/\/(?!api\.example|push\.example)[^"\s]*/g), null)
+})
+
 test('the types hold', async () => {
   await promisify(execFile)(file('node_modules/.bin/tsc').pathname, ['-p', file('tsconfig.json').pathname, '--noEmit'])
     .catch((error) => assert.fail(error.stdout))

@@ -112,6 +112,27 @@ test('an outcome whose handler fails comes again, by a new connection', async (t
   assert.deepEqual(seen, [1, 2, 2, 3].map(command))
 })
 
+test('closing finishes and acks what is being handled, and takes nothing more', async (t) => {
+  const { client, sockets } = scripted(t)
+  const work = deferred()
+  const seen = []
+  client.on('outcome', ({ command_id }) => {
+    seen.push(command_id)
+    return work.promise
+  })
+  const socket = await sockets.take()
+  await socket.open()
+  for (const n of [1, 2]) socket.outcome({ command_id: command(n) })
+  await settle()
+  const closing = client.close()
+  await settle()
+  assert.equal(socket.frames.size, 0)
+  work.resolve()
+  await closing
+  assert.deepEqual([await socket.frames.take('the ack'), await socket.frames.take('bye')], [{ type: 'ack', seq: 1 }, { type: 'bye' }])
+  assert.deepEqual(seen, [command(1)])
+})
+
 test('without a handler outcomes are acked and counted', async (t) => {
   const { client, sockets } = scripted(t)
   const socket = await sockets.take()
@@ -146,5 +167,5 @@ test('a server that sends more than the window is left', async (t) => {
   // That handler never ends: closing is bounded all the same.
   const began = Date.now()
   await client.close()
-  assert.ok(Date.now() - began < 8_000)
+  assert.ok(Date.now() - began < 30_000)
 })

@@ -13,7 +13,7 @@ export class Mail {
   get size() {
     return this.#items.length
   }
-  take(what = 'anything', limit = 5_000) {
+  take(what = 'anything', limit = 30_000) {
     if (this.#items.length > 0) return Promise.resolve(this.#items.shift())
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => reject(new Error(`waited in vain for ${what}`)), limit)

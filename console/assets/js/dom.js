@@ -61,25 +61,14 @@ export function visible(text) {
   return parts.filter((part) => part !== '')
 }
 
-const PATHS = {
-  cup: 'M4 8h13v7a5 5 0 0 1-5 5H9a5 5 0 0 1-5-5zM17 10h1.500a2.500 2.500 0 0 1 0 5H17M8 2v3M13 2v3',
-  now: 'M3 12h4l3-8 4 16 3-8h4',
-  'dead-letters': 'M3 6h18v13H3zM3 7l9 7 9-7',
-  commands: 'M4 6h10M4 12h16M4 18h7M17 3l4 3-4 3',
-  devices: 'M9 3h6v4H9zM5 7h14v13H5zM9 12h6M9 16h3',
-  audit: 'M6 3h9l4 4v14H6zM14 3v5h5M9 12h6M9 16h6',
-}
-
-/** A line drawing that says nothing by itself. */
+/** One of the line drawings that stand in the page; it says nothing by itself. */
 export function icon(name) {
   const space = 'http://www.w3.org/2000/svg'
   const svg = document.createElementNS(space, 'svg')
-  const path = document.createElementNS(space, 'path')
-  for (const [key, text] of Object.entries({
-    viewBox: '0 0 24 24', fill: 'none', stroke: 'currentColor', 'stroke-width': '1.8', 'stroke-linecap': 'round',
-    'stroke-linejoin': 'round', 'aria-hidden': 'true',
-  })) svg.setAttribute(key, text)
-  path.setAttribute('d', PATHS[name] ?? '')
-  svg.append(path)
+  const use = document.createElementNS(space, 'use')
+  svg.setAttribute('class', 'icon')
+  svg.setAttribute('aria-hidden', 'true')
+  use.setAttribute('href', `#icon-${name}`)
+  svg.append(use)
   return svg
 }

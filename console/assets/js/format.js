@@ -35,6 +35,11 @@ export function span(ms) {
   return hours < 48 ? `${Math.round(hours)} h` : `${Math.round(hours / 24)} days`
 }
 
+/** One of Go's durations without the parts that are nothing: 1m0s is 1m. */
+export function policy(duration) {
+  return duration.replace(/(?<=[hm])0s$/, '').replace(/(?<=h)0m$/, '')
+}
+
 const two = (n) => String(n).padStart(2, '0')
 
 /** The time of day, with the day where it is another. */

@@ -20,8 +20,9 @@ export class QueueHistory {
     for (const queue of picture.queues) {
       seen.add(queue.queue)
       const samples = this.#samples.get(queue.queue) ?? Array(this.times.length - 1).fill(null)
-      samples.push(queue)
       this.#samples.set(queue.queue, samples)
+      samples.push(queue)
+      samples[samples.length - 1] = { ...queue, oldest: this.oldest(queue, now).ms / 1000 }
     }
     for (const [name, samples] of this.#samples) if (!seen.has(name)) samples.push(null)
     if (this.times.length > KEPT) {
@@ -93,7 +94,7 @@ export function troubles({ history, groups = [], counts }) {
 
 function queueTroubles(queue, history, say) {
   const { queue: name, kind, ready, consumers, dead_lettering: stuck } = queue
-  if (consumers === 0 && !queue.paused && kind !== 'parked') withoutConsumers(queue, say)
+  if (consumers === 0 && !queue.paused && !queue.draining && kind !== 'parked') withoutConsumers(queue, say)
   else if (kind === 'lane' && ready > 50 && history.growth(name, 60_000) > ready * 0.2) {
     say('warn', `Lane ${laneOf(name)} is backing up: ${many(ready, 'command')} wait`,
       `In ${rate(queue.publish_rate)}, out ${rate(queue.ack_rate)}. Its devices have become slower, or it has too few dispatchers.`)
@@ -103,7 +104,8 @@ function queueTroubles(queue, history, say) {
     say('bad', `${many(stuck, 'message')} cannot leave ${name}`, 'The dead-letter exchange leads nowhere, or into a queue that is full.')
   }
   if (queue.state && !['running', 'idle', 'flow'].includes(queue.state)) say('bad', `Queue ${name} is ${queue.state}`, 'The broker says so.')
-  if (queue.paused) say('warn', `Lane ${laneOf(name)} is paused`, 'Its commands wait, and expire, until somebody resumes it.')
+  if (queue.draining) say('warn', `Lane ${laneOf(name)} is being drained`, 'What was accepted before ends as discarded, each command told to its client. Dispatchers wait meanwhile.')
+  if (queue.paused) say('warn', `Lane ${laneOf(name)} is paused`, `By ${queue.paused.by}: ${queue.paused.why}. Its commands wait, and expire as ever, until somebody resumes it.`)
 }
 
 function withoutConsumers({ queue: name, kind, ready }, say) {

@@ -2,13 +2,9 @@
 import { fill, h, icon, visible } from './dom.js'
 import { field } from './parts.js'
 
-/** How long until a key that is remembered is tried again, in ms, where the platform could not be asked. */
-const AGAIN = 3_000
-
-export function loginView({ root, session, api, outages, why = '' }) {
+export function loginView({ root, session, api, why = '' }) {
   root.className = ''
   document.title = 'Log in · Cupline'
-  if (session.token) return resume({ root, session, api, outages })
   const input = h('input', { name: 'key', type: 'password', required: true, autocomplete: 'current-password', spellcheck: 'false', maxlength: '4096' })
   const error = h('p', { class: 'bad', role: 'alert' }, why && visible(`You were logged out: ${why}.`))
   const button = h('button', { class: 'primary' }, 'Log in')
@@ -33,26 +29,4 @@ export function loginView({ root, session, api, outages, why = '' }) {
     h('code', null, 'ops:read'), ' and ', h('code', null, 'ops:write'), ': ', h('code', null, 'cupline keys create'), ' makes one.'))
   fill(root, h('main', { class: 'login' }, h('p', { class: 'brand' }, icon('cup'), 'Cupline'), form))
   input.focus()
-}
-
-/** A reload: the key is here, and whose it is has to be asked again. */
-async function resume({ root, session, api, outages }) {
-  fill(root, h('p', { class: 'boot', role: 'status' }, 'Cupline'))
-  const { token } = session
-  for (;;) {
-    try {
-      const me = await api.whose(token)
-      if (session.token === token) session.begin(token, me)
-      return
-    } catch (error) {
-      if (session.token !== token) return // it was refused, and that is shown
-      if (!error.temporary) {
-        session.end(error.message)
-        return
-      }
-      fill(root, h('div', { class: 'state failed' }, h('strong', { role: 'alert' }, 'Cupline cannot be reached'), h('p', null, visible(error.message)),
-        h('p', null, 'It is tried again every few seconds.'), h('button', { type: 'button', on: { click: () => session.end() } }, 'Use another key')))
-      await new Promise((resolve) => setTimeout(resolve, AGAIN))
-    }
-  }
 }

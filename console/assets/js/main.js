@@ -15,13 +15,31 @@ const shell = new Shell({ root, session, outages, api })
 /** Shows the view of the address, or asks for a key first. */
 function show() {
   if (session.me) shell.show()
-  else loginView({ root, session, api, outages })
+  else loginView({ root, session, api })
+}
+
+/**
+ * After a reload whose key it is is remembered, and the page does not wait to hear it again: a key that is no longer good is
+ * refused by the API, whatever is asked. This tells what it may do now.
+ */
+async function confirm() {
+  const { token } = session
+  try {
+    const me = await api.whose(token)
+    if (session.token === token) session.begin(token, me)
+  } catch (error) {
+    if (session.token === token && !error.temporary) session.end(error.message)
+  }
 }
 
 onRoute(show)
-session.addEventListener('begin', show)
+session.addEventListener('begin', () => {
+  shell.close()
+  show()
+})
 session.addEventListener('end', ({ detail }) => {
   shell.close()
-  loginView({ root, session, api, outages, why: detail })
+  loginView({ root, session, api, why: detail })
 })
 show()
+if (session.me) confirm()

@@ -147,7 +147,7 @@ class Line {
 
   #head({ device, method, accepted }, mark) {
     return h('header', null, h('strong', null, value(method), ' on ', value(device)), mark,
-      h('a', { class: 'mono', href: href(`commands/${accepted.command_id}`) }, 'its life'))
+      h('a', { href: href(`commands/${accepted.command_id}`) }, 'its life'))
   }
 }
 

@@ -1,5 +1,5 @@
 // The frame: which pages there are, who is logged in, what is away.
-import { fill, h, icon, value, visible } from './dom.js'
+import { fill, h, value, visible } from './dom.js'
 import { span } from './format.js'
 import { showKeys } from './dialogs.js'
 import { bindKeys } from './keys.js'
@@ -7,11 +7,11 @@ import { failed, skeleton } from './parts.js'
 import { current, go, href } from './route.js'
 
 const PAGES = [
-  ['now', 'Now', 'now', () => import('./pages/now.js')],
-  ['dead-letters', 'Dead letters', 'dead-letters', () => import('./pages/letters.js')],
-  ['commands', 'Commands', 'commands', () => import('./pages/commands.js')],
-  ['devices', 'Devices', 'devices', () => import('./pages/devices.js')],
-  ['audit', 'Audit', 'audit', () => import('./pages/audit.js')],
+  ['now', 'Now', () => import('./pages/now.js')],
+  ['dead-letters', 'Dead letters', () => import('./pages/letters.js')],
+  ['commands', 'Commands', () => import('./pages/commands.js')],
+  ['devices', 'Devices', () => import('./pages/devices.js')],
+  ['audit', 'Audit', () => import('./pages/audit.js')],
 ]
 /** Pages that have no entry of their own, and under which they belong. */
 const UNDER = { jobs: 'dead-letters' }
@@ -34,29 +34,40 @@ export class Shell {
   #session
   #outages
   #api
-  #main = h('main', { id: 'main', tabindex: '-1' })
-  #banner = h('div', { role: 'status', 'aria-live': 'polite' })
-  #nav = h('nav', { class: 'nav', 'aria-label': 'Pages' })
+  // The frame stands in the page, so that it is painted before any script has run; it is put aside at the log-in.
+  #frame
+  #main
+  #banner
+  #nav
+  #account
   /** Ends the page that is shown. */
   #page = new AbortController()
-  #framed = new AbortController()
+  /** Ends what runs in the frame; aborted while nobody is logged in. */
+  #framed = ended()
 
   constructor({ root, session, outages, api }) {
     this.#root = root
     this.#session = session
     this.#outages = outages
     this.#api = api
+    this.#frame = [...root.children]
+    const part = (selector) => root.querySelector(selector)
+    this.#main = part('main')
+    this.#banner = part('[role=status]')
+    this.#nav = part('nav')
+    this.#account = part('.account')
+    part('.skip').addEventListener('click', () => this.#main.focus())
   }
 
   /** Shows the page of the address, in its frame. */
   async show() {
-    if (!this.#root.contains(this.#main)) this.#frame()
+    if (this.#framed.signal.aborted) this.#begin()
     this.#page.abort()
     this.#page = new AbortController()
     const { signal } = this.#page
     const route = current()
     const under = UNDER[route.page] ?? route.page
-    const [, title, , load] = PAGES.find(([name]) => name === under) ?? []
+    const [, title, load] = PAGES.find(([name]) => name === under) ?? []
     for (const link of this.#nav.children) {
       if (link.dataset.page === under) link.setAttribute('aria-current', 'page')
       else link.removeAttribute('aria-current')
@@ -66,7 +77,7 @@ export class Shell {
       fill(this.#main, h('div', { class: 'state' }, h('strong', null, 'There is no such page'), h('a', { href: href('now') }, 'What is going on now')))
       return
     }
-    const waiting = setTimeout(() => fill(this.#main, skeleton()), 80)
+    const waiting = setTimeout(() => this.#main.querySelector('.skeleton') ?? fill(this.#main, skeleton()), 80)
     signal.addEventListener('abort', () => clearTimeout(waiting))
     try {
       const { page } = await (route.page === 'jobs' ? JOBS() : load())
@@ -87,18 +98,16 @@ export class Shell {
   close() {
     this.#page.abort()
     this.#framed.abort()
-    this.#main.remove()
+    fill(this.#main, skeleton())
     for (const dialog of document.querySelectorAll('dialog')) dialog.close()
   }
 
-  #frame() {
+  #begin() {
     this.#framed = new AbortController()
     const { signal } = this.#framed
-    fill(this.#nav, PAGES.map(([name, title, drawing]) => h('a', { href: href(name), data: { page: name } }, icon(drawing), h('span', null, title))))
     this.#root.className = 'shell'
-    fill(this.#root, h('button', { type: 'button', class: 'skip', on: { click: () => this.#main.focus() } }, 'Skip to the page'),
-      h('header', { class: 'side' }, h('a', { class: 'brand', href: href('now') }, icon('cup'), h('span', null, 'Cupline')), this.#nav, this.#account()),
-      h('div', { class: 'content' }, this.#banner, this.#main))
+    if (!this.#root.contains(this.#main)) fill(this.#root, this.#frame)
+    this.#showAccount()
     this.#outages.addEventListener('change', () => this.#tell(), { signal })
     this.#tell()
     this.#probe(signal)
@@ -108,10 +117,10 @@ export class Shell {
     })
   }
 
-  #account() {
+  #showAccount() {
     const { me } = this.#session
     const theme = h('button', { type: 'button', class: 'small', on: { click: () => { theme.textContent = nextTheme() } } }, themeWord())
-    return h('div', { class: 'account' },
+    fill(this.#account,
       h('p', { class: 'who' }, h('strong', null, value(me.client)), h('br'), 'of ', value(me.tenant),
         this.#session.may('ops:platform') ? h('span', null, ', all tenants') : ''),
       h('div', { class: 'row' }, theme,
@@ -139,6 +148,12 @@ export class Shell {
     }, 3_000)
     signal.addEventListener('abort', () => clearInterval(timer))
   }
+}
+
+function ended() {
+  const controller = new AbortController()
+  controller.abort()
+  return controller
 }
 
 const THEMES = ['', 'light', 'dark']

@@ -11,18 +11,25 @@ import (
 	"github.com/cupline/cupline/chassis/telemetry"
 	"github.com/cupline/cupline/schema/outcome"
 	"github.com/cupline/cupline/store/deadletter"
+	"github.com/cupline/cupline/store/ledger"
 	"github.com/cupline/cupline/store/tables"
 )
 
-// figuresLimit bounds one look.
-const figuresLimit = 10 * time.Second
+const (
+	// figuresLimit bounds one look.
+	figuresLimit = 10 * time.Second
+	// overdueFor is how long past its timeout an open command is counted: DESIGN, section 7.
+	overdueFor = time.Hour
+)
 
 // figures are what only the database can tell of what is kept. Every recorder shows the
 // same: take the largest, not the sum.
 type figures struct {
 	pool    *postgres.Pool
 	letters *deadletter.Store
+	ledger  *ledger.Reader
 
+	overdue  *prometheus.GaugeVec
 	open     *prometheus.GaugeVec
 	oldest   *prometheus.GaugeVec
 	rows     *prometheus.GaugeVec
@@ -35,7 +42,9 @@ func newFigures(pool *postgres.Pool, registerer prometheus.Registerer) (*figures
 		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
 	}
 	f := &figures{
-		pool: pool, letters: deadletter.New(pool),
+		pool: pool, letters: deadletter.New(pool), ledger: ledger.NewReader(pool),
+		overdue: gauge("cupline_commands_overdue",
+			"Commands that are open for an hour after their worker counted as lost: nobody will decide them but an operator. The janitor finds them."),
 		open:   gauge("cupline_dead_letters", "Dead letters that are open or being redriven, by age: 1h, 1d or older.", "state", "reason", "age"),
 		oldest: gauge("cupline_dead_letters_oldest_seconds", "Age of the oldest of them.", "state", "reason"),
 		rows:   gauge("cupline_table_rows", "Rows of a table, about.", "table"),
@@ -44,7 +53,7 @@ func newFigures(pool *postgres.Pool, registerer prometheus.Registerer) (*figures
 			"Rows ever written into a table, since the database's statistics were reset: of audit_trail, the lines of the audit trail.", "table"),
 	}
 	var problems []error
-	for _, c := range []prometheus.Collector{f.open, f.oldest, f.rows, f.bytes, f.inserted} {
+	for _, c := range []prometheus.Collector{f.overdue, f.open, f.oldest, f.rows, f.bytes, f.inserted} {
 		problems = append(problems, registerer.Register(c))
 	}
 	return f, errors.Join(problems...)
@@ -59,7 +68,12 @@ func (f *figures) ask(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	overdue, err := f.ledger.CountOverdue(ctx, overdueFor)
+	if err != nil {
+		return err
+	}
 	f.lost()
+	f.overdue.WithLabelValues().Set(float64(overdue))
 	oldest := map[[2]string]time.Duration{}
 	for _, c := range counts {
 		reason := c.Reason
@@ -81,7 +95,7 @@ func (f *figures) ask(ctx context.Context) error {
 
 // lost forgets what the gauges said.
 func (f *figures) lost() {
-	for _, g := range []*prometheus.GaugeVec{f.open, f.oldest, f.rows, f.bytes, f.inserted} {
+	for _, g := range []*prometheus.GaugeVec{f.overdue, f.open, f.oldest, f.rows, f.bytes, f.inserted} {
 		g.Reset()
 	}
 }

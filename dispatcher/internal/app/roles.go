@@ -54,7 +54,7 @@ func (a *App) work(context.Context) error {
 			Drivers: drivers,
 			Ledger:  claims.New(a.writer, audit.New(a.pool)),
 			Devices: devices{a.cache}, Clock: a.clock, Gate: a.publishing,
-			Concurrency: a.cfg.Concurrency, DeviceLimit: a.cfg.DeviceLimit, TenantLimit: a.cfg.tenantLimit(),
+			Concurrency: a.cfg.Concurrency, DeviceLimit: a.cfg.DeviceLimit, TenantLimit: a.cfg.TenantLimit,
 			MaxAnswer: a.cfg.MaxAnswer, Tracer: a.tracer, Log: a.log, Metrics: metrics,
 		})
 		g := &gate{cache: a.cache, lane: lane, changed: make(chan struct{}, 1)}

@@ -34,7 +34,7 @@ type Settings struct {
 
 	Concurrency int `env:"CUPLINE_CONCURRENCY" default:"256" doc:"commands that execute at once on each lane, and the prefetch; 1 to 10000"`
 	DeviceLimit int `env:"CUPLINE_DEVICE_LIMIT" default:"64" doc:"commands in flight for one device, in this process and lane; past it device_busy; 1 to 10000"`
-	TenantLimit int `env:"CUPLINE_TENANT_LIMIT" default:"0" doc:"commands in flight for one tenant, in this process and lane; past it device_busy; 0 is as many as CUPLINE_CONCURRENCY"`
+	TenantLimit int `env:"CUPLINE_TENANT_LIMIT" default:"0" doc:"commands in flight for one tenant, in this process and lane; past it a command waits a second for room, then device_busy; 0 is half of CUPLINE_CONCURRENCY while another tenant has used the lane within ten minutes, and all of it for a tenant alone"`
 	MaxAnswer   int `env:"CUPLINE_MAX_ANSWER" default:"262144" doc:"bytes of a device's answer; past it bad_answer; 1024 to 4194304"`
 
 	HTTPNetworks string `env:"CUPLINE_HTTP_ALLOWED_NETWORKS" default:"10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7" doc:"networks that the http driver may call, in CIDR notation, comma separated; loopback and link-local are left out on purpose: the platform's own services listen there"`
@@ -111,11 +111,3 @@ func (s *Settings) Check() error {
 }
 
 func (s *Settings) has(role string) bool { return slices.Contains(s.Roles, role) }
-
-// tenantLimit in force.
-func (s *Settings) tenantLimit() int {
-	if s.TenantLimit == 0 {
-		return s.Concurrency
-	}
-	return s.TenantLimit
-}

@@ -20,7 +20,7 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s.Concurrency != 256 || !s.has(RoleWork) || !s.has(RoleRecord) || len(s.Lanes) != 1 || s.Lanes[0] != topology.DefaultLane().Name ||
-		s.tenantLimit() != 256 || s.MaxAnswer != 256<<10 || s.NoopDriver || s.Drain != 20*time.Second {
+		s.TenantLimit != 0 || s.MaxAnswer != 256<<10 || s.NoopDriver || s.Drain != 20*time.Second {
 		t.Errorf("%+v", s)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/cupline/cupline/chassis/failpoint"
+	"github.com/cupline/cupline/chassis/telemetry"
 	"github.com/cupline/cupline/schema/envelope"
 	"github.com/cupline/cupline/schema/outcome"
 )
@@ -61,7 +62,8 @@ func (e *Engine) refused(r *run, err error) (Verdict, error) {
 	c := r.command
 	e.cfg.Log.Error("the ledger refuses a command", zap.Error(err),
 		zap.String("tenant", c.Tenant), zap.String("client", c.Client), zap.ByteString("id", c.Request.ID.Raw),
-		zap.Stringer("command_id", c.ID), zap.String("device", c.Device), zap.String("lane", c.Lane))
+		zap.Stringer("command_id", c.ID), zap.String("device", c.Device), zap.String("lane", c.Lane),
+		zap.String("reason", string(outcome.Unrecordable)), telemetry.TraceID(c.Trace.Parent))
 	return r.bury(outcome.Unrecordable, ""), nil
 }
 

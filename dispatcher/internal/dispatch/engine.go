@@ -46,9 +46,10 @@ type Config struct {
 	Gate    Gate
 	// Concurrency is how many commands execute at once. 1 or more.
 	Concurrency int
-	// DeviceLimit and TenantLimit cap those of one device, and of one tenant; past them a
-	// command ends as device_busy. 1 or more.
+	// DeviceLimit caps those of one device; past it a command ends as device_busy. 1 or more.
 	DeviceLimit int
+	// TenantLimit caps those of one tenant; past it a command waits a second for one of them to end, and then ends as
+	// device_busy. 0 is half of Concurrency while another tenant uses the lane, and all of it for a tenant alone.
 	TenantLimit int
 	// MaxAnswer is the most bytes of a device's answer.
 	MaxAnswer int
@@ -63,6 +64,7 @@ type Engine struct {
 	cfg      Config
 	slots    chan struct{}
 	limits   *limits
+	shares   *shares
 	patience patience
 
 	held        atomic.Int64
@@ -74,7 +76,8 @@ func New(cfg Config) *Engine {
 	return &Engine{
 		cfg:      cfg,
 		slots:    make(chan struct{}, cfg.Concurrency),
-		limits:   newLimits(cfg.DeviceLimit, cfg.TenantLimit),
+		limits:   newLimits(cfg.DeviceLimit),
+		shares:   newShares(cfg.Concurrency, cfg.TenantLimit),
 		patience: patience{log: cfg.Log},
 
 		heldChanged: make(chan struct{}, 1),
@@ -122,6 +125,8 @@ type run struct {
 	again bool
 	// mayHaveRun is set once it may have run before this run.
 	mayHaveRun bool
+	// crowded is set when its tenant has no room left.
+	crowded bool
 }
 
 // find answers what is known without starting anything; a verdict when it cannot be run at all, or not now.
@@ -182,9 +187,15 @@ func notStarted(why error) error { return fmt.Errorf("%w: %w", ErrNotStarted, wh
 
 func interrupted(why error) error { return fmt.Errorf("%w: %w", ErrInterrupted, why) }
 
-// attempt takes a slot, and in it claims and executes the command. A time means that
-// another worker has it: try again then.
+// attempt takes a place of its tenant's and a slot, and in it claims and executes the command. A time
+// means that another worker has it: try again then.
 func (e *Engine) attempt(ctx, waiting context.Context, r *run) (Verdict, time.Time, error) {
+	if err := e.enter(waiting, r); err != nil {
+		return Verdict{}, time.Time{}, notStarted(err)
+	}
+	if !r.crowded {
+		defer e.shares.leave(r.command.Tenant)
+	}
 	select {
 	case e.slots <- struct{}{}:
 	case <-waiting.Done():
@@ -204,6 +215,21 @@ func (e *Engine) attempt(ctx, waiting context.Context, r *run) (Verdict, time.Ti
 		return verdict, time.Time{}, err
 	}
 	return e.claim(ctx, r)
+}
+
+// enter waits for room for one more command of its tenant. While it waits it counts as held, so that commands of
+// others are brought in past it.
+func (e *Engine) enter(waiting context.Context, r *run) error {
+	held := false
+	entered, err := e.shares.enter(waiting, r.command.Tenant, func() {
+		held = true
+		e.countHeld(1)
+	})
+	if held {
+		e.countHeld(-1)
+	}
+	r.crowded = !entered
+	return err
 }
 
 // hold waits, without a slot, until that moment of database time.

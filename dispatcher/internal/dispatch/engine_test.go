@@ -64,7 +64,7 @@ func TestWhatIsNoAnswer(t *testing.T) {
 			reason: outcome.Expired, claimed: true},
 		"device full": {set: func(r *rig) { r.engine.limits.devices[Address{"acme", "lamp-1"}] = 4 },
 			reason: outcome.DeviceBusy, claimed: true},
-		"tenant full": {set: func(r *rig) { r.engine.limits.tenants["acme"] = 4 }, reason: outcome.DeviceBusy, claimed: true},
+		"tenant full": {set: func(r *rig) { r.engine.shares.tenants["acme"] = &share{taken: 4} }, reason: outcome.DeviceBusy, claimed: true},
 		"offline": {set: fails(&Failure{Reason: outcome.DeviceOffline}), reason: outcome.DeviceOffline,
 			claimed: true, executed: true},
 		"no answer": {set: fails(&Failure{Reason: outcome.NoAnswer}), reason: outcome.NoAnswer, claimed: true, executed: true},

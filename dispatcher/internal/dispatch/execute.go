@@ -20,9 +20,11 @@ func (e *Engine) execute(ctx context.Context, r *run, started time.Time) (Verdic
 		return r.bury(outcome.Expired, ""), nil
 	}
 	at := Address{c.Tenant, c.Device}
-	scope, ok := e.limits.take(at)
-	if !ok {
-		return r.bury(outcome.DeviceBusy, "the limit per "+scope+" is reached"), nil
+	if r.crowded {
+		return r.bury(outcome.DeviceBusy, "the limit per tenant is reached"), nil
+	}
+	if !e.limits.take(at) {
+		return r.bury(outcome.DeviceBusy, "the limit per device is reached"), nil
 	}
 	defer e.limits.free(at)
 	answer, err := e.call(ctx, r, started)

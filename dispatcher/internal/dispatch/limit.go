@@ -2,39 +2,31 @@ package dispatch
 
 import "sync"
 
-// limits caps the commands in flight per device and per tenant in this process, so that
-// a slow device, or a loud tenant, cannot take every slot. What is over is refused, never queued.
+// limits caps the commands in flight per device in this process, so that a slow device cannot take every
+// slot. What is over is refused, never queued.
 type limits struct {
-	perDevice, perTenant int
+	perDevice int
 
 	mu      sync.Mutex // guards the rest
 	devices map[Address]int
-	tenants map[string]int
 }
 
 // Address names one device.
 type Address struct{ Tenant, Device string }
 
-func newLimits(perDevice, perTenant int) *limits {
-	return &limits{
-		perDevice: perDevice, perTenant: perTenant,
-		devices: make(map[Address]int), tenants: make(map[string]int),
-	}
+func newLimits(perDevice int) *limits {
+	return &limits{perDevice: perDevice, devices: make(map[Address]int)}
 }
 
-// take counts one command in; scope says which limit is reached when it cannot.
-func (l *limits) take(a Address) (scope string, ok bool) {
+// take counts one command in; false when it cannot.
+func (l *limits) take(a Address) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	switch {
-	case l.devices[a] >= l.perDevice:
-		return "device", false
-	case l.tenants[a.Tenant] >= l.perTenant:
-		return "tenant", false
+	if l.devices[a] >= l.perDevice {
+		return false
 	}
 	l.devices[a]++
-	l.tenants[a.Tenant]++
-	return "", true
+	return true
 }
 
 // free counts it out again.
@@ -43,8 +35,5 @@ func (l *limits) free(a Address) {
 	defer l.mu.Unlock()
 	if l.devices[a]--; l.devices[a] == 0 {
 		delete(l.devices, a)
-	}
-	if l.tenants[a.Tenant]--; l.tenants[a.Tenant] == 0 {
-		delete(l.tenants, a.Tenant)
 	}
 }

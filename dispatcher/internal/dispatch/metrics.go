@@ -30,7 +30,7 @@ func NewMetrics(registerer prometheus.Registerer) (*Metrics, error) {
 		executing: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "cupline_executing", Help: "Commands with their drivers now."}, []string{"lane"}),
 		held: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "cupline_held", Help: "Commands that wait, without a slot, for another worker's end."}),
+			Name: "cupline_held", Help: "Commands that wait, without a slot, for another worker's end, or for room among their tenant's."}),
 		conflicts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cupline_ledger_conflicts_total", Help: "Claims that met a row, by what that led to."}, []string{"kind"}),
 		failures: prometheus.NewCounterVec(prometheus.CounterOpts{

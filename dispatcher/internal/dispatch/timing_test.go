@@ -165,24 +165,21 @@ func TestInterruptedCallDecidesNothing(t *testing.T) {
 
 func TestLimitsAreGivenBack(t *testing.T) {
 	t.Parallel()
-	l := newLimits(2, 3)
+	l := newLimits(2)
 	a, b := Address{"t", "a"}, Address{"t", "b"}
 	for _, at := range []Address{a, a, b} {
-		if scope, ok := l.take(at); !ok {
-			t.Fatalf("%v refused by the limit per %s", at, scope)
+		if !l.take(at) {
+			t.Fatalf("%v refused", at)
 		}
 	}
-	if scope, ok := l.take(b); ok || scope != "tenant" {
-		t.Errorf("a fourth of the tenant: %t, %q", ok, scope)
+	if l.take(a) {
+		t.Error("a third of the device")
 	}
 	l.free(b)
-	if scope, ok := l.take(a); ok || scope != "device" {
-		t.Errorf("a third of the device: %t, %q", ok, scope)
-	}
 	l.free(a)
 	l.free(a)
-	if len(l.devices) != 0 || len(l.tenants) != 0 {
-		t.Errorf("left over: %v, %v", l.devices, l.tenants)
+	if len(l.devices) != 0 {
+		t.Errorf("left over: %v", l.devices)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cupline/cupline/chassis/broker"
 	"github.com/cupline/cupline/chassis/failpoint"
+	"github.com/cupline/cupline/chassis/telemetry"
 	"github.com/cupline/cupline/chassis/tracing"
 	"github.com/cupline/cupline/dispatcher/internal/dispatch"
 	"github.com/cupline/cupline/schema/envelope"
@@ -187,6 +188,6 @@ func (w *Work) leave(f *flight, settle func(*broker.Delivery)) {
 func fields(c *dispatch.Command) []zap.Field {
 	return []zap.Field{
 		zap.String("tenant", c.Tenant), zap.String("client", c.Client), zap.ByteString("id", c.Request.ID.Raw),
-		zap.Stringer("command_id", c.ID), zap.String("device", c.Device), zap.String("lane", c.Lane),
+		zap.Stringer("command_id", c.ID), zap.String("device", c.Device), zap.String("lane", c.Lane), telemetry.TraceID(c.Trace.Parent),
 	}
 }

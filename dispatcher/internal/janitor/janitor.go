@@ -13,6 +13,7 @@ import (
 	"github.com/cupline/cupline/schema/topology"
 	"github.com/cupline/cupline/store/audit"
 	"github.com/cupline/cupline/store/deadletter"
+	"github.com/cupline/cupline/store/drain"
 	"github.com/cupline/cupline/store/erasure"
 	"github.com/cupline/cupline/store/ledger"
 	"github.com/cupline/cupline/store/mailbox"
@@ -46,6 +47,7 @@ type Janitor struct {
 	mailbox  *mailbox.Store
 	terms    *retention.Store
 	erasures *erasure.Store
+	drains   *drain.Store
 	stop     context.CancelFunc
 	done     chan struct{}
 }
@@ -55,7 +57,8 @@ func New(cfg Config) *Janitor {
 	return &Janitor{
 		cfg: cfg, letters: deadletter.New(cfg.Pool), trail: audit.New(cfg.Pool), ledger: ledger.NewReader(cfg.Pool),
 		mailbox: mailbox.New(cfg.Pool, mailbox.Limits{}), terms: retention.New(cfg.Pool), erasures: erasure.New(cfg.Pool),
-		stop: func() {}, done: make(chan struct{}),
+		drains: drain.New(cfg.Pool),
+		stop:   func() {}, done: make(chan struct{}),
 	}
 }
 
@@ -109,7 +112,7 @@ func (j *Janitor) serve(ctx context.Context) error {
 		j.cfg.Metrics.working.Set(0)
 	}()
 	j.cfg.Metrics.working.Set(1)
-	var next time.Time
+	var next, watched time.Time
 	for {
 		if err := lock.Check(ctx); err != nil {
 			return err
@@ -119,6 +122,12 @@ func (j *Janitor) serve(ctx context.Context) error {
 		}
 		if err := j.erase(ctx); err != nil {
 			return err
+		}
+		if time.Since(watched) >= min(watchEvery, j.cfg.Every) {
+			if err := j.watch(ctx); err != nil {
+				return err
+			}
+			watched = time.Now()
 		}
 		if !time.Now().Before(next) {
 			if err := j.Retain(ctx); err != nil {
@@ -157,6 +166,28 @@ func (j *Janitor) batches(ctx context.Context, what string, step func(ctx contex
 		}
 	}
 }
+
+// watchEvery is how often the ledger is read for what stays open.
+const watchEvery = time.Minute
+
+// watch goes through what has become an hour old in the ledger, in stretches with rests in between.
+func (j *Janitor) watch(ctx context.Context) error {
+	for {
+		began := time.Now()
+		limited, cancel := context.WithTimeout(ctx, stepLimit)
+		more, err := j.ledger.Watch(limited, watchBatch)
+		cancel()
+		if err != nil || !more {
+			return err
+		}
+		if !pause(ctx, rest*time.Since(began)) {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// watchBatch rows of the ledger are read in some 10 ms.
+const watchBatch = 5000
 
 // addUp moves the changes of counts to where they are read fast.
 func (j *Janitor) addUp(ctx context.Context) error {

@@ -200,7 +200,7 @@ func TestRetention(t *testing.T) {
 			t.Errorf("%s: %d, want %d", sql, n, want)
 		}
 	}
-	counts, err := deadletter.New(h.pool).Counts(t.Context(), deadletter.Filter{Tenant: "acme"})
+	counts, _, err := deadletter.New(h.pool).Counts(t.Context(), deadletter.Filter{Tenant: "acme"}, 0)
 	if err != nil || counts[deadletter.Open] != 4 || counts[deadletter.Redriven] != 0 || counts[deadletter.Discarded] != 4 {
 		t.Errorf("counts %v, %v", counts, err)
 	}

@@ -2,11 +2,15 @@ package janitor
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
 	"go.uber.org/zap"
 
+	"github.com/cupline/cupline/schema/topology"
+	"github.com/cupline/cupline/store"
 	"github.com/cupline/cupline/store/ledger"
 	"github.com/cupline/cupline/store/retention"
 )
@@ -40,6 +44,12 @@ func (j *Janitor) Retain(ctx context.Context) error {
 			return err
 		}
 	}
+	platform := terms[topology.SystemTenant]
+	if err := j.batches(ctx, "drains", func(ctx context.Context) (int64, error) {
+		return j.drains.Forget(ctx, now.Add(-platform.Audit), j.cfg.Batch)
+	}); err != nil {
+		return err
+	}
 	return j.batches(ctx, "counts", func(ctx context.Context) (int64, error) { return j.letters.Tidy(ctx, j.cfg.Batch) })
 }
 
@@ -53,6 +63,12 @@ func (j *Janitor) retain(ctx context.Context, tenant string, terms retention.Ter
 		}},
 		{"job_items", func(ctx context.Context) (int64, error) {
 			return j.letters.ForgetJobs(ctx, tenant, now.Add(-terms.Letters), j.cfg.Batch)
+		}},
+		{"settlements", func(ctx context.Context) (int64, error) {
+			return j.letters.ForgetSettlements(ctx, tenant, now.Add(-settlementsKept), j.cfg.Batch)
+		}},
+		{"erasures", func(ctx context.Context) (int64, error) {
+			return j.erasures.Forget(ctx, tenant, now.Add(-terms.Audit), j.cfg.Batch)
 		}},
 		{"audit", func(ctx context.Context) (int64, error) {
 			return j.trail.Forget(ctx, tenant, now.Add(-terms.Audit), j.cfg.Batch)
@@ -70,7 +86,36 @@ func (j *Janitor) retain(ctx context.Context, tenant string, terms retention.Ter
 			return err
 		}
 	}
-	return nil
+	return j.tidyFacets(ctx, tenant)
+}
+
+const (
+	// settlementsKept is for how long it is known beside the audit trail who settled a command; two at once need it for seconds.
+	settlementsKept = 24 * time.Hour
+	// facetsAtOnce is how many groups are looked at while no letter can be written: some milliseconds.
+	facetsAtOnce = 20
+)
+
+// tidyFacets goes through a tenant's facets once, with a rest after each step. Writers that are too busy have it tried in the
+// next round.
+func (j *Janitor) tidyFacets(ctx context.Context, tenant string) error {
+	for after := uuid.Nil; ; {
+		began := time.Now()
+		limited, cancel := context.WithTimeout(ctx, stepLimit)
+		gone, next, err := j.letters.TidyFacets(limited, tenant, after, facetsAtOnce)
+		cancel()
+		j.cfg.Metrics.removed.WithLabelValues("facets").Add(float64(gone))
+		switch {
+		case errors.Is(err, store.ErrUnavailable) && ctx.Err() == nil:
+			j.cfg.Log.Info("facets of dead letters wait to be tidied", zap.String("tenant", tenant), zap.Error(err))
+			return nil
+		case err != nil || next == uuid.Nil:
+			return err
+		}
+		if after = next; !pause(ctx, rest*time.Since(began)) {
+			return context.Cause(ctx)
+		}
+	}
 }
 
 // forgetLedger goes through the ledger once, in the order of age. What a lane may still give out again stays, whatever

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"go.uber.org/zap"
 
+	"github.com/cupline/cupline/chassis/telemetry"
 	"github.com/cupline/cupline/chassis/tracing"
 	"github.com/cupline/cupline/dispatcher/internal/claims"
 	"github.com/cupline/cupline/dispatcher/internal/dispatch"
@@ -181,6 +182,6 @@ func (d *dead) fields() []zap.Field {
 	c := &d.command
 	return []zap.Field{
 		zap.String("tenant", d.tenant()), zap.String("client", c.Client), zap.ByteString("id", c.Request.ID.Raw),
-		zap.Stringer("command_id", c.ID), zap.String("device", c.Device), zap.String("lane", c.Lane),
+		zap.Stringer("command_id", c.ID), zap.String("device", c.Device), zap.String("lane", c.Lane), telemetry.TraceID(c.Trace.Parent),
 	}
 }

@@ -19,18 +19,22 @@ const (
 	Wire
 	// Outside is a link to clients, or to or from a device.
 	Outside
-	// Tenant is all that belongs to one.
+	// Tenant is all that belongs to one, Lane all dispatchers of one.
 	Tenant
+	Lane
 	// Point is a named moment in a process's work.
 	Point
-	// Database and Broker are the inside of one that runs, Disk is that of the database's tables.
+	// Database and Broker are the inside of one that runs, Disk is that of the database's tables, Log that of its
+	// write-ahead log.
 	Database
 	Disk
+	Log
 	Broker
 	// Server is a broker of one node, or the database: it takes seconds to come back.
 	Server
-	// Node is one of a cluster.
+	// Node is one of a cluster, Network what is between them.
 	Node
+	Network
 	// Cluster is all nodes together.
 	Cluster
 )
@@ -105,6 +109,35 @@ func Draw(seed uint64, targets []Target, total time.Duration, only []Choice) []F
 			pause = serverRest
 		}
 		free[fault.Of] = at + fault.For + pause
+		plan = append(plan, fault)
+	}
+	return plan
+}
+
+// Each makes a plan of every kind of fault once, each on one of its targets. They are for one after the other, each when
+// the one before is over; so none says when it begins.
+func Each(seed uint64, targets []Target, only []Choice) (plan []Fault) {
+	random := rand.New(rand.NewPCG(seed, 0))
+	menu := newMenu(targets, only)
+	for _, action := range Actions() {
+		var ways []way
+		var open []Target
+		for _, t := range targets {
+			for _, w := range menu.ways[t.Name] {
+				if w.action == action {
+					ways, open = append(ways, w), append(open, t)
+				}
+			}
+		}
+		if len(open) == 0 {
+			continue
+		}
+		at := random.IntN(len(open))
+		target, way := open[at], ways[at]
+		fault := Fault{Target: target.Name, Of: target.whole(), Action: action, For: way.most}
+		if way.nth > 0 {
+			fault.Nth = 1 + random.IntN(way.nth)
+		}
 		plan = append(plan, fault)
 	}
 	return plan

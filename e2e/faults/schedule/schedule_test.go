@@ -13,8 +13,8 @@ import (
 func targets() []schedule.Target {
 	return []schedule.Target{
 		{Name: "api-0"}, {Name: "pusher-0"}, {Name: "api-0 to broker", Class: schedule.Wire}, {Name: "broker", Class: schedule.Server},
-		{Name: "api-0 at before-publish", Class: schedule.Point, Of: "api-0"}, {Name: "devices of t", Class: schedule.Tenant}, {Name: "web of t", Class: schedule.Outside}, {Name: "in db", Class: schedule.Database},
-		{Name: "disk", Class: schedule.Disk}, {Name: "in broker", Class: schedule.Broker}, {Name: "node", Class: schedule.Node}, {Name: "cluster", Class: schedule.Cluster},
+		{Name: "api-0 at before-publish", Class: schedule.Point, Of: "api-0"}, {Name: "devices of t", Class: schedule.Tenant}, {Name: "lane l", Class: schedule.Lane}, {Name: "web of t", Class: schedule.Outside}, {Name: "in db", Class: schedule.Database},
+		{Name: "disk", Class: schedule.Disk}, {Name: "log", Class: schedule.Log}, {Name: "in broker", Class: schedule.Broker}, {Name: "node", Class: schedule.Node}, {Name: "cluster", Class: schedule.Cluster}, {Name: "between", Class: schedule.Network},
 	}
 }
 
@@ -44,10 +44,10 @@ func TestAnHourBreaksEverythingInEveryWay(t *testing.T) {
 	for _, want := range []string{
 		"api-0 kill", "api-0 pause", "pusher-0 end", "api-0 to broker cut", "api-0 to broker refuse",
 		"api-0 to broker half-open", "api-0 to broker slow", "api-0 to broker trickle", "broker kill", "broker end",
-		"node kill", "node end", "node pause", "cluster kill-leader", "cluster kill-two", "cluster restart-all",
+		"node kill", "node end", "node pause", "between partition", "between partition-leader", "between partition-one-way", "between partition-flapping", "cluster kill-leader", "cluster kill-two", "cluster restart-all",
 		"api-0 clock-ahead", "api-0 clock-behind", "api-0 to broker answers-lost", "in db database-slow", "in db database-read-only", "in db database-connections",
-		"disk database-full", "in broker memory-alarm", "in broker disk-alarm", "in broker queue-full", "in broker no-dead-letters",
-		"in broker policy", "devices of t tenant-stuck", "web of t half-open", "in broker consumer-timeout", "api-0 at before-publish kill-at", "api-0 at before-publish hold-at",
+		"disk database-full", "log database-log-full", "in broker memory-alarm", "in broker disk-alarm", "in broker queue-full", "in broker no-dead-letters",
+		"in broker policy", "devices of t tenant-stuck", "lane l lane-stuck", "web of t half-open", "in broker consumer-timeout", "api-0 at before-publish kill-at", "api-0 at before-publish hold-at",
 	} {
 		if seen[want] == 0 {
 			t.Errorf("never: %s", want)
@@ -73,6 +73,28 @@ func TestOneKindOfFaultIsDrawnAlone(t *testing.T) {
 	}
 	if plan := schedule.Draw(1, targets(), time.Hour, []schedule.Choice{{Action: schedule.Kill, Target: "nobody"}}); len(plan) > 0 {
 		t.Errorf("on nobody: %v", plan)
+	}
+}
+
+func TestEveryKindOfFaultComesOnceByItself(t *testing.T) {
+	t.Parallel()
+	plan := schedule.Each(5, targets(), nil)
+	seen := map[schedule.Action]bool{}
+	for _, f := range plan {
+		if seen[f.Action] || f.For <= 0 || f.Target == "" || f.Of == "" {
+			t.Errorf("again, or without a target: %s", f)
+		}
+		seen[f.Action] = true
+	}
+	if len(seen) != len(schedule.Actions()) || !reflect.DeepEqual(plan, schedule.Each(5, targets(), nil)) {
+		t.Errorf("%d kinds of %d, or another plan the second time", len(seen), len(schedule.Actions()))
+	}
+	only, err := schedule.ParseChoices("kill@pusher")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plan := schedule.Each(5, targets(), only); len(plan) != 1 || plan[0].Target != "pusher-0" {
+		t.Errorf("of one kind: %v", plan)
 	}
 }
 

@@ -25,12 +25,16 @@ const (
 	LoseAnswers Action = "answers-lost"
 	// TenantStuck lets none of a tenant's devices answer.
 	TenantStuck Action = "tenant-stuck"
+	// LaneStuck stops all dispatchers of a lane in their tracks.
+	LaneStuck Action = "lane-stuck"
 	// DatabaseSlow delays all links to the database; DatabaseReadOnly lets nobody write;
-	// DatabaseCrowded takes all its connections; DatabaseFull fills the disk of its tables.
+	// DatabaseCrowded takes all its connections; DatabaseFull fills the disk of its tables, DatabaseLogFull that of its
+	// write-ahead log, which ends it.
 	DatabaseSlow     Action = "database-slow"
 	DatabaseReadOnly Action = "database-read-only"
 	DatabaseCrowded  Action = "database-connections"
 	DatabaseFull     Action = "database-full"
+	DatabaseLogFull  Action = "database-log-full"
 	// MemoryAlarm and DiskAlarm make the broker take no messages; QueueFull makes work queues
 	// refuse them; NoDeadLetters deletes an exchange that queues dead-letter to; PolicyChanged
 	// changes what holds for queues that are in use; ConsumerTimedOut closes channels on which
@@ -67,7 +71,7 @@ type way struct {
 
 // shares say how often something of each class is broken.
 func shares() map[Class]int {
-	return map[Class]int{Process: 4, Point: 4, Wire: 4, Outside: 3, Tenant: 1, Database: 2, Disk: 1, Broker: 2, Server: 2, Node: 1, Cluster: 1}
+	return map[Class]int{Process: 4, Point: 4, Wire: 4, Outside: 3, Tenant: 1, Lane: 1, Database: 2, Disk: 1, Log: 1, Broker: 2, Server: 2, Node: 1, Network: 2, Cluster: 1}
 }
 
 // ways is how the targets of each class are broken.
@@ -97,6 +101,9 @@ func ways() map[Class][]way {
 		Tenant: {
 			{action: TenantStuck, weight: 1, least: 4 * time.Second, most: 10 * time.Second},
 		},
+		Lane: {
+			{action: LaneStuck, weight: 1, least: 4 * time.Second, most: 10 * time.Second},
+		},
 		Database: {
 			{action: DatabaseSlow, weight: 1, least: time.Second, most: 8 * time.Second},
 			{action: DatabaseReadOnly, weight: 1, least: time.Second, most: 8 * time.Second},
@@ -104,6 +111,9 @@ func ways() map[Class][]way {
 		},
 		Disk: {
 			{action: DatabaseFull, weight: 1, least: time.Second, most: 8 * time.Second},
+		},
+		Log: {
+			{action: DatabaseLogFull, weight: 1, least: 4 * time.Second, most: 8 * time.Second},
 		},
 		Broker: {
 			{action: MemoryAlarm, weight: 1, least: time.Second, most: 8 * time.Second},
@@ -117,15 +127,6 @@ func ways() map[Class][]way {
 			{action: Kill, weight: 1, least: 2 * short, most: 4 * time.Second},
 			{action: End, weight: 1, least: 2 * short, most: 4 * time.Second},
 		},
-		Node: {
-			{action: Kill, weight: 1, least: time.Second, most: long},
-			{action: End, weight: 1, least: time.Second, most: long},
-			{action: Pause, weight: 1, least: time.Second, most: long},
-		},
-		Cluster: {
-			{action: KillLeader, weight: 2, least: time.Second, most: long, nth: 1},
-			{action: KillTwo, weight: 1, least: time.Second, most: long, nth: 3},
-			{action: RestartAll, weight: 1, least: 2 * short, most: 4 * time.Second},
-		},
+		Node: nodeWays(), Network: networkWays(), Cluster: clusterWays(),
 	}
 }

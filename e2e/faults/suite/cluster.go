@@ -26,6 +26,9 @@ func (s *site) brokers() []schedule.Target {
 	for _, name := range slices.Sorted(maps.Keys(s.nodes)) {
 		all = append(all, schedule.Target{Name: name, Class: schedule.Node, Of: cluster})
 	}
+	if s.network != nil {
+		all = append(all, schedule.Target{Name: betweenNodes, Class: schedule.Network, Of: cluster})
+	}
 	return all
 }
 

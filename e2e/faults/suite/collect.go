@@ -148,17 +148,25 @@ func (s *site) bindings(ctx context.Context) ([]history.Event, error) {
 
 // manage asks the broker's management API.
 func (s *site) manage(ctx context.Context, path string, into any) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Broker.ManagementURL()+path, nil)
+	if err := get(ctx, s.Broker.ManagementURL()+path, into); err != nil {
+		return fmt.Errorf("ask the broker for %s: %w", path, err)
+	}
+	return nil
+}
+
+// get reads JSON.
+func get(ctx context.Context, address string, into any) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return err
 	}
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return fmt.Errorf("ask the broker for %s: %w", path, err)
+		return err
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("ask the broker for %s: %s", path, answer.Status)
+		return errors.New(answer.Status)
 	}
 	return json.NewDecoder(answer.Body).Decode(into)
 }

@@ -21,6 +21,7 @@ func (s *site) databaseBreakers() map[schedule.Action]breaker {
 	return map[schedule.Action]breaker{
 		schedule.DatabaseSlow: s.slowDatabase, schedule.DatabaseReadOnly: s.readOnly,
 		schedule.DatabaseCrowded: s.crowd, schedule.DatabaseFull: s.fillDisk,
+		schedule.DatabaseLogFull: s.fillLog,
 	}
 }
 

@@ -24,9 +24,16 @@ type injector struct {
 	// hold something that is to be broken, until the function that is returned is called.
 	hold func(name string) func()
 
-	mu    sync.Mutex // guards the rest
-	errs  []error
-	count map[schedule.Action]int
+	mu   sync.Mutex // guards errs
+	errs []error
+}
+
+// carryOut injects what is to be injected into these targets, and returns when all is healed.
+func (i *injector) carryOut(ctx context.Context, cfg Config, targets []schedule.Target) error {
+	if cfg.Each {
+		return i.each(ctx, schedule.Each(cfg.Seed, targets, cfg.Only))
+	}
+	return i.run(ctx, schedule.Draw(cfg.Seed, targets, cfg.Faults, cfg.Only))
 }
 
 // run carries out the plan, and returns when all that it broke is healed.
@@ -40,6 +47,20 @@ func (i *injector) run(ctx context.Context, plan []schedule.Fault) error {
 		faults.Go(func() { i.inject(ctx, f) })
 	}
 	faults.Wait()
+	return errors.Join(i.errs...)
+}
+
+// alone is how long is waited after each of the faults that come one after the other, so that none has another's company.
+const alone = 8 * time.Second
+
+// each carries out a plan one fault after the other.
+func (i *injector) each(ctx context.Context, plan []schedule.Fault) error {
+	for _, f := range plan {
+		if !pause(ctx, alone) {
+			break
+		}
+		i.inject(ctx, f)
+	}
 	return errors.Join(i.errs...)
 }
 
@@ -58,7 +79,6 @@ func (i *injector) inject(ctx context.Context, f schedule.Fault) {
 	i.log.Add(belongs(e))
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.count[f.Action]++
 	if err != nil {
 		i.errs = append(i.errs, fmt.Errorf("%s: %w", f, err))
 	}
@@ -89,7 +109,7 @@ type breaker func(ctx context.Context, f schedule.Fault) error
 func (s *site) breakers() map[schedule.Action]breaker {
 	all := map[schedule.Action]breaker{}
 	for _, some := range []map[schedule.Action]breaker{
-		s.processBreakers(), s.clusterBreakers(), s.pointBreakers(), s.clockBreakers(), s.linkBreakers(), s.databaseBreakers(), s.brokerBreakers(),
+		s.processBreakers(), s.clusterBreakers(), s.partitionBreakers(), s.pointBreakers(), s.clockBreakers(), s.linkBreakers(), s.databaseBreakers(), s.brokerBreakers(),
 	} {
 		maps.Copy(all, some)
 	}
@@ -143,8 +163,8 @@ func (s *site) linkBreakers() map[schedule.Action]breaker {
 			l.Set(link.Whole)
 			return nil
 		},
-		schedule.TenantStuck: s.stickTenant,
-		schedule.RefuseLink:  mode(link.Refused), schedule.HalfOpenLink: mode(link.HalfOpen),
+		schedule.TenantStuck: s.stickTenant, schedule.LaneStuck: s.stickLane,
+		schedule.RefuseLink: mode(link.Refused), schedule.HalfOpenLink: mode(link.HalfOpen),
 		schedule.SlowLink: mode(link.Slow), schedule.TrickleLink: mode(link.Trickle),
 	}
 }

@@ -2,12 +2,14 @@ package suite
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
 
 	"github.com/cupline/cupline/e2e/faults/link"
 	"github.com/cupline/cupline/e2e/faults/schedule"
+	"github.com/cupline/cupline/local/services"
 	"github.com/cupline/cupline/verify/history"
 	"github.com/cupline/cupline/verify/load"
 )
@@ -43,7 +45,10 @@ func (s *site) outsideTargets() []schedule.Target {
 func belongs(e history.Event) history.Event {
 	what, tenant, one := strings.Cut(e.Name, of)
 	client, isClient := strings.CutPrefix(what, load.ClientLink)
+	lane, isLane := strings.CutPrefix(e.Name, laneOf)
 	switch {
+	case isLane:
+		e.Lane = lane
 	case !one:
 	case isClient:
 		e.Tenant = tenant
@@ -54,6 +59,25 @@ func belongs(e history.Event) history.Event {
 		e.Tenant, e.Device = tenant, what
 	}
 	return e
+}
+
+// laneOf begins the name of a lane as a target.
+const laneOf = "lane "
+
+// stickLane stops the dispatchers of the default lane in their tracks: nobody takes its commands.
+func (s *site) stickLane(ctx context.Context, f schedule.Fault) (err error) {
+	for _, p := range s.parts {
+		if p.program != services.Dispatcher || p.env["CUPLINE_ROLES"] != "work" || p.name == asideName {
+			continue
+		}
+		defer s.hold(p.name)()
+		if err := s.Pause(p.name); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, s.Resume(p.name)) }()
+	}
+	pause(ctx, f.For)
+	return nil
 }
 
 // stickTenant lets none of a tenant's devices answer.

@@ -16,10 +16,13 @@ func TestARunIsSummedUp(t *testing.T) {
 	post := history.Event{At: at, Kind: history.Post, Tenant: "t", Client: "online", ID: "1", CommandID: "c1", Answer: history.Accepted}
 	refused := history.Event{At: at, Kind: history.Post, Tenant: "t", Client: "online", ID: "2", Answer: history.Refused, Status: 503}
 	got := history.Event{At: at.Add(2 * time.Second), Kind: history.Outcome, Tenant: "t", Client: "online", ID: "1", CommandID: "c1", Origin: "device"}
+	redriven := got
+	redriven.At, redriven.CommandID, redriven.Redrive = at.Add(time.Hour), "c2", 1
 	again := got
 	again.At = at.Add(time.Minute)
 	report := summary.Of([]history.Event{
-		{Kind: history.Run, Name: "7", Count: 3}, post, post, refused, got, again,
+		{Kind: history.Run, Name: "7", Count: 3}, got, post, post, refused, again, redriven,
+		{Kind: history.Letter, Tenant: "t", Client: "online", ID: "1", CommandID: "c1", As: "c2", Redrive: 1, Name: "redriven", Executed: "no"},
 		{Kind: history.Execution, Tenant: "t", CommandID: "c1"},
 		{Kind: history.Fault, Name: "api-0", Detail: "kill", At: at.Add(time.Second), Took: time.Minute},
 		{Kind: history.Fault, Name: "api-1", Detail: "cut", At: at.Add(3 * time.Second), Took: time.Minute},
@@ -29,7 +32,7 @@ func TestARunIsSummedUp(t *testing.T) {
 		report.Posts[history.Refused] != 1 || report.Faults["kill"] != 1 || len(report.During) != 1 || report.During["kill"] != 2*time.Second || len(report.Violations) != 1 {
 		t.Errorf("summed up as %+v", report)
 	}
-	if page := suite.Page([]summary.Report{report}); !strings.Contains(page, "| 7 | 3 | 2 | 1 | 1 | 0 | 1 | 1 | 0 | 1 | 2s | 0s | 1 |") {
+	if page := suite.Page([]summary.Report{report}); !strings.Contains(page, "| 7 | 3 | 2 | 1 | 1 | 0 | 1 | 2 | 0 | 1 | 2s | 0s | 1 |") {
 		t.Errorf("the page has no such line:\n%s", page)
 	}
 	if text := report.String(); !strings.Contains(text, "I7: queue q") || !strings.Contains(text, "kill 1") {

@@ -2,7 +2,6 @@ package suite
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -17,14 +16,18 @@ import (
 	"github.com/cupline/cupline/e2e/faults/link"
 	"github.com/cupline/cupline/e2e/faults/schedule"
 	"github.com/cupline/cupline/e2e/platform"
+	"github.com/cupline/cupline/local/netns"
 	"github.com/cupline/cupline/local/rabbitmq"
 	"github.com/cupline/cupline/local/services"
+	"github.com/cupline/cupline/schema/topology"
 	"github.com/cupline/cupline/verify/history"
-	"github.com/cupline/cupline/verify/load"
 )
 
 const (
-	tenants   = 2
+	tenants = 2
+	// aside is a lane besides the default one, with a dispatcher of its own.
+	aside     = "aside"
+	asideName = "dispatcher-" + aside
 	agentName = "host"
 	// drain is how long a service may take to end in order.
 	drain = "8s"
@@ -44,13 +47,18 @@ type site struct {
 	links  map[string]*link.Link
 	folder string
 	things *link.Link
-	disk   *disk
+	// disk of the tables, and wal of the write-ahead log.
+	disk, wal *disk
 	// before is what a census found before there was any load.
 	before map[string]int
 	// outside are the names of links to clients and devices.
 	outside map[string]bool
 	holds
 	nodes map[string]*rabbitmq.Instance // of the broker
+	// network between them; nil on the loopback address.
+	network *netns.Network
+	say     func(format string, values ...any)
+	log     *history.Log
 }
 
 // wires that each process has.
@@ -61,11 +69,19 @@ const (
 	database   = "database"
 )
 
+// nodeName is what the broker's nodes are called here, the first one being 0.
+func nodeName(i int) string {
+	if i == 0 {
+		return broker
+	}
+	return fmt.Sprintf("%s-%d", broker, i)
+}
+
 func tenantName(i int) string { return fmt.Sprintf("tenant%d", i) }
 
 // raise starts broker, database and all processes. Lower it also after an error.
-func raise(ctx context.Context, folder string, nodes int) (*site, error) {
-	s := &site{folder: folder, holds: holds{held: map[string]*sync.Mutex{}}, outside: map[string]bool{}, links: map[string]*link.Link{}, nodes: map[string]*rabbitmq.Instance{}}
+func raise(ctx context.Context, folder string, nodes int, log *history.Log, say func(string, ...any)) (*site, error) {
+	s := &site{folder: folder, log: log, say: say, holds: holds{held: map[string]*sync.Mutex{}}, outside: map[string]bool{}, links: map[string]*link.Link{}, nodes: map[string]*rabbitmq.Instance{}}
 	overlay, err := clock.Overlay(ctx, folder)
 	if err != nil {
 		return s, err
@@ -76,20 +92,31 @@ func raise(ctx context.Context, folder string, nodes int) (*site, error) {
 			return s, err
 		}
 	}
-	if s.Platform, err = platform.StartCluster(ctx, folder, nodes, "-tags", "failpoints", "-overlay", overlay); err != nil {
+	hosts, err := s.openNetwork(ctx, nodes)
+	if err != nil {
+		return s, err
+	}
+	s.Platform, err = platform.StartWith(ctx, folder, platform.Extra{
+		Nodes: nodes, Hosts: hosts, Database: []string{walSize}, Build: []string{"-tags", "failpoints", "-overlay", overlay},
+	})
+	if err != nil {
 		return s, err
 	}
 	s.nodes[broker] = s.Broker
-	if err := errors.Join(s.mountDisk(ctx), s.Broker.Apply(ctx, retryDeadLetters)); err != nil {
+	if err := errors.Join(s.mountDisks(ctx), s.Broker.Apply(ctx, retryDeadLetters)); err != nil {
+		return s, err
+	}
+	if _, err := s.CLI(ctx, "lanes", "put", aside); err != nil {
 		return s, err
 	}
 	for i, peer := range s.Peers {
-		s.nodes[fmt.Sprintf("%s-%d", broker, i+1)] = peer
+		s.nodes[nodeName(i+1)] = peer
 	}
 	for _, p := range []part{
 		{name: "api-0", program: services.API}, {name: "api-1", program: services.API},
 		{name: "dispatcher-0", program: services.Dispatcher, env: map[string]string{"CUPLINE_ROLES": "work"}},
 		{name: "dispatcher-1", program: services.Dispatcher, env: map[string]string{"CUPLINE_ROLES": "work"}},
+		{name: asideName, program: services.Dispatcher, env: map[string]string{"CUPLINE_ROLES": "work", "CUPLINE_LANES": aside}},
 		{name: "recorder-0", program: services.Dispatcher, env: map[string]string{"CUPLINE_ROLES": "record"}},
 		{name: "pusher-0", program: services.Pusher, env: map[string]string{"CUPLINE_SLOT": "pusher-0"}},
 		{name: "pusher-1", program: services.Pusher, env: map[string]string{"CUPLINE_SLOT": "pusher-1"}},
@@ -197,74 +224,33 @@ func (s *site) targets() []schedule.Target {
 	if s.disk != nil {
 		all = append(all, schedule.Target{Name: inDatabase + "'s disk", Of: database, Class: schedule.Disk})
 	}
+	if s.wal != nil {
+		all = append(all, schedule.Target{Name: database + "'s log", Of: database, Class: schedule.Log})
+	}
 	all = append(all, s.outsideTargets()...)
 	for i := range tenants {
 		all = append(all, schedule.Target{Name: devices + of + tenantName(i), Class: schedule.Tenant})
 	}
 	return append(all, schedule.Target{Name: devices, Class: schedule.Outside},
+		schedule.Target{Name: laneOf + topology.DefaultLane().Name, Class: schedule.Lane},
 		schedule.Target{Name: inDatabase, Of: database, Class: schedule.Database},
 		schedule.Target{Name: inBroker, Of: s.wholeBroker(), Class: schedule.Broker},
 		schedule.Target{Name: database, Class: schedule.Server})
 }
 
-// load makes the keys and starts the load.
-func (s *site) load(ctx context.Context, cfg Config, log *history.Log) (*load.Load, error) {
-	plan := load.Config{
-		Seed: cfg.Seed, Rate: cfg.Rate, Log: log, Through: s.through,
-		MQTT: load.MQTT{URL: "tcp://" + s.Broker.MQTTAddress(), User: s.Broker.User(), Password: s.Broker.Password()},
-	}
-	for _, p := range s.parts {
-		switch p.program {
-		case services.API:
-			address, err := s.front(ctx, p.name)
-			if err != nil {
-				return nil, err
-			}
-			plan.APIs = append(plan.APIs, "http://"+address)
-		case services.Pusher:
-			plan.Pushers = append(plan.Pushers, "ws://"+s.Service(p.name).Public)
-		}
-	}
-	for i := range tenants {
-		tenant := load.Tenant{Name: tenantName(i), Keys: map[string]string{}, Agent: agentName}
-		for _, client := range load.Manners() {
-			key, err := s.key(ctx, tenant.Name, string(client), "commands:send,replies:read,devices:read,devices:write")
-			if err != nil {
-				return nil, err
-			}
-			tenant.Keys[string(client)] = key
-		}
-		operator, err := s.key(ctx, tenant.Name, "operator", "ops:read,ops:write")
-		if err != nil {
-			return nil, err
-		}
-		tenant.Operator = operator
-		plan.Tenants = append(plan.Tenants, tenant)
-	}
-	return load.Start(ctx, plan)
-}
-
-func (s *site) key(ctx context.Context, tenant, client, scopes string) (string, error) {
-	printed, err := s.CLI(ctx, "keys", "create", "--database", "--tenant", tenant, "--client", client,
-		"--scope", scopes, "--output", "json")
-	if err != nil {
-		return "", err
-	}
-	var made struct{ Token string }
-	if err := json.Unmarshal(printed, &made); err != nil || made.Token == "" {
-		return "", fmt.Errorf("keys create printed no token: %w", err)
-	}
-	return made.Token, nil
-}
-
 // lower ends everything and deletes the data.
 func (s *site) lower(ctx context.Context) error {
 	var errs []error
-	if s.disk != nil {
-		errs = append(errs, s.Database.Kill(), s.disk.unmount())
+	for _, d := range []*disk{s.disk, s.wal} {
+		if d != nil {
+			errs = append(errs, s.Database.Kill(), d.unmount())
+		}
 	}
 	if s.Platform != nil {
 		errs = append(errs, s.Stop(ctx))
+	}
+	if s.network != nil {
+		errs = append(errs, s.network.Close(ctx))
 	}
 	for _, l := range s.links {
 		errs = append(errs, l.Close())

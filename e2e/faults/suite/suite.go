@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/cupline/cupline/e2e/faults/schedule"
-	"github.com/cupline/cupline/verify/checker"
 	"github.com/cupline/cupline/verify/history"
 	"github.com/cupline/cupline/verify/load"
 	"github.com/cupline/cupline/verify/summary"
@@ -41,6 +40,8 @@ type Config struct {
 	Seed uint64
 	// Faults is for how long faults begin; 0 runs the load without any.
 	Faults time.Duration
+	// Each injects every kind of fault once, one after the other, instead of a mixture for the time Faults.
+	Each bool
 	// Only are the faults to be injected, and no others; nil for all.
 	Only []schedule.Choice
 	// Load is for how long the load runs when there are no faults.
@@ -53,6 +54,15 @@ type Config struct {
 	Folder string
 	// Progress gets a line for each fault and step.
 	Progress io.Writer
+}
+
+// event says what run this is.
+func (c Config) event() history.Event {
+	e := history.Event{Kind: history.Run, Name: strconv.FormatUint(c.Seed, 10), Count: max(c.Nodes, 1)}
+	if c.Each {
+		e.Detail = history.Alone
+	}
+	return e
 }
 
 // Run is one whole run. The error says that it could not be carried out; what it found is in
@@ -70,11 +80,11 @@ func Run(ctx context.Context, cfg Config) (report summary.Report, err error) {
 		return report, err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	log.Add(history.Event{Kind: history.Run, Name: strconv.FormatUint(cfg.Seed, 10), Count: max(cfg.Nodes, 1)})
+	log.Add(cfg.event())
 	raising, cancel := context.WithTimeout(ctx, raiseLimit)
 	defer cancel()
 	say("seed %d: starting the installation", cfg.Seed)
-	s, err := raise(raising, filepath.Join(cfg.Folder, "site"), max(cfg.Nodes, 1))
+	s, err := raise(raising, filepath.Join(cfg.Folder, "site"), max(cfg.Nodes, 1), log, say)
 	defer func() {
 		if err != nil || len(report.Violations) > 0 {
 			s.Report(cfg.Progress)
@@ -97,8 +107,8 @@ func Run(ctx context.Context, cfg Config) (report summary.Report, err error) {
 		return report, err
 	}
 	say("the load runs")
-	in := &injector{log: log, say: say, breakers: s.breakers(), hold: s.hold, count: map[schedule.Action]int{}}
-	if err := in.run(ctx, schedule.Draw(cfg.Seed, s.targets(), cfg.Faults, cfg.Only)); err != nil {
+	in := &injector{log: log, say: say, breakers: s.breakers(), hold: s.hold}
+	if err := in.carryOut(ctx, cfg, s.targets()); err != nil {
 		return report, err
 	}
 	pause(ctx, cfg.Load)
@@ -107,12 +117,16 @@ func Run(ctx context.Context, cfg Config) (report summary.Report, err error) {
 		return report, err
 	}
 	events := log.Events()
-	b := checker.Bulkheads(events)
-	say("99th percentile in calm %s of %d commands, beside faults of others %s of %d", b.Calm.Round(time.Millisecond), b.CalmCount,
-		b.During.Round(time.Millisecond), b.DuringCount)
 	report = summary.Of(events)
+	for scope, b := range report.Beside {
+		say("99th percentile in calm %s of %d commands, beside faults of another %s %s of %d", b.Calm.Round(time.Millisecond), b.CalmCount,
+			scope, b.During.Round(time.Millisecond), b.DuringCount)
+	}
+	if report.Executions == 0 {
+		err = errors.New("devices executed nothing: the run shows nothing")
+	}
 	say("checked %d events: %d violations", len(events), len(report.Violations))
-	return report, ctx.Err()
+	return report, errors.Join(err, ctx.Err())
 }
 
 // settle waits until every service is ready and all is drained, ends the clients, and writes

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/cupline/cupline/chassis/certs"
+	"github.com/cupline/cupline/chassis/doorway"
+	"github.com/cupline/cupline/chassis/limits"
 	"github.com/cupline/cupline/chassis/postgres"
 	"github.com/cupline/cupline/pusher/internal/feed"
 	"github.com/cupline/cupline/pusher/internal/hub"
@@ -45,6 +47,8 @@ const (
 	pruneEvery    = time.Minute
 	settleWait    = 2 * time.Second
 	writerFinish  = 5 * time.Second
+	loginBurst    = 10      // seconds' worth of failed log-ins that may come at once
+	addresses     = 100_000 // whose failed log-ins are counted
 )
 
 // database opens what is kept in Postgres. The ledger has a pool of its own, so that nothing
@@ -113,7 +117,7 @@ func (a *App) delivery(context.Context) error {
 	receipts := func(name string, write func(context.Context, []feed.Mark) error) *feed.Receipts {
 		r := feed.NewReceipts(feed.ReceiptsConfig{
 			Name: name, Write: write, Timeout: noteLimit, Retry: noteRetry, Backlog: noteBacklog,
-			Forgotten: a.metrics.forgot(name), Log: a.log,
+			Forgotten: a.metrics.forgot(name), Tracer: a.tracer, Log: a.log,
 		})
 		a.group.Add("receipts for the "+name, r.Start, r.Stop)
 		return r
@@ -122,7 +126,7 @@ func (a *App) delivery(context.Context) error {
 	a.inMailbox = receipts("mailbox", noteInMailbox(a.outcomes))
 	a.reader = mailbox.NewReader(mailbox.ReaderConfig{
 		Workers: readers, Timeout: storeLimit, Shelf: a.outcomes,
-		Notes: a.inMailbox, Unnoted: a.cfg.Window, Patience: notedPatience, Log: a.log,
+		Notes: a.inMailbox, Unnoted: a.cfg.Window, Patience: notedPatience, Tracer: a.tracer, Log: a.log,
 	})
 	a.hub = hub.New(hub.Config{
 		MaxSessions: a.cfg.ClientConnections, MaxTenant: a.cfg.TenantConnections, Keep: a.cfg.Reconnect, Reread: reread, RereadAfter: rereadAfter,
@@ -141,8 +145,16 @@ func (a *App) delivery(context.Context) error {
 	if err != nil {
 		return err
 	}
+	proxies, err := a.cfg.proxies()
+	if err != nil {
+		return err
+	}
+	door, err := doorway.New(a.cfg.Connections, a.registry)
+	if err != nil {
+		return err
+	}
 	a.sockets = socket.New(socket.Config{
-		Addr: a.cfg.Listen, TLS: tls, Origins: a.cfg.Origin, MaxConnections: a.cfg.Connections,
+		Addr: a.cfg.Listen, TLS: tls, Door: door, Proxies: proxies, Origins: a.cfg.Origin, MaxConnections: a.cfg.Connections,
 		HeaderLimit: a.cfg.Hello, WriteLimit: writeLimit, CloseLimit: closeLimit,
 		QueueBytes: max(queueBytes, 2*a.cfg.WindowBytes), Session: a.sessions(), Log: a.log, Failed: a.group.Fail,
 	})
@@ -160,9 +172,13 @@ func (a *App) sessions() *session.Config {
 			Window: a.cfg.Window, WindowBytes: a.cfg.WindowBytes,
 			Hello: a.cfg.Hello, Join: a.cfg.BindLimit, Lookup: lookupLimit,
 			Ping: a.cfg.Ping, Pong: a.cfg.Pong, Unacked: a.cfg.Unacked, AckTimeout: a.cfg.AckTimeout,
-			Dwell: a.cfg.LagDwell, Reconnect: a.cfg.Reconnect,
+			Dwell: a.cfg.LagDwell, Reconnect: a.cfg.Reconnect, FrameRate: a.cfg.FrameRate,
 		},
-		Verifier: verifier{a.keys, a.logins}, Hub: a.hub, Mailbox: counts{a.outcomes}, Receipts: a.inMailbox,
+		Verifier: verifier{
+			keys: a.keys, logins: a.logins, failed: a.metrics.failed,
+			failures: limits.New(a.cfg.FailedLogins, int(a.cfg.FailedLogins*loginBurst), addresses),
+		},
+		Hub: a.hub, Mailbox: counts{a.outcomes}, Receipts: a.inMailbox,
 		Observer: a.metrics, Wheel: a.wheel, Now: time.Now, Database: a.clock.Now, Log: a.log,
 	}
 }

@@ -33,6 +33,7 @@ type metrics struct {
 	mailbox   *prometheus.CounterVec
 	forgotten *prometheus.CounterVec
 	endToEnd  *prometheus.HistogramVec
+	failed    prometheus.Counter
 	lanes     *telemetry.Words
 }
 
@@ -66,12 +67,13 @@ func newMetrics(r prometheus.Registerer, now func() time.Time) (*metrics, error)
 		forgotten: counter("cupline_push_notes_forgotten_total", "Acks of clients that could not be noted while the database was away.", "in"),
 		endToEnd: prometheus.NewHistogramVec(telemetry.Seconds("cupline_push_end_to_end_seconds",
 			"Time from the acceptance of a command to the client's ack of its outcome."), []string{"lane", "outcome", "source"}),
-		lanes: telemetry.NewWords(mostLanes),
+		failed: prometheus.NewCounter(prometheus.CounterOpts{Name: "cupline_push_failed_logins_total", Help: "Keys, tokens and tickets on sockets that were not good, those that were not looked at for being too many included."}),
+		lanes:  telemetry.NewWords(mostLanes),
 	}
 	var problems []error
 	for _, c := range []prometheus.Collector{
 		m.sessions, m.limit, m.inFlight, m.bindings, m.bindRound, m.bindWait, m.pushed, m.acked, m.lag, m.refused, m.ended,
-		m.mailbox, m.forgotten, m.endToEnd,
+		m.mailbox, m.forgotten, m.endToEnd, m.failed,
 	} {
 		problems = append(problems, r.Register(c))
 	}

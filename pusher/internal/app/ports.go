@@ -5,7 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/cupline/cupline/chassis/limits"
+	"github.com/cupline/cupline/chassis/peer"
 	"github.com/cupline/cupline/pusher/internal/feed"
 	"github.com/cupline/cupline/pusher/internal/session"
 	"github.com/cupline/cupline/store"
@@ -19,23 +24,30 @@ import (
 // scope that a key needs to receive outcomes; the same as for reading the mailbox over HTTP.
 const scope = "replies:read"
 
-// verifier is session.Verifier on the keys' cache, and notes who was not let in.
+// verifier is session.Verifier on the keys' cache, and notes who was not let in. An address from where too many were not
+// is answered before anybody is asked, unless the key is one that is known here: a neighbour behind the same address goes on.
 type verifier struct {
-	keys   *identity.Verifier
-	logins *audit.Logins
+	keys     *identity.Verifier
+	logins   *audit.Logins
+	failures *limits.Buckets
+	failed   prometheus.Counter
 }
 
-func (v verifier) Verify(ctx context.Context, token string) (session.Principal, error) {
+func (v verifier) Verify(ctx context.Context, token, from string) (session.Principal, error) {
+	now, group := time.Now(), peer.Group(from)
+	if _, empty := v.failures.Empty(now, group); empty && !v.keys.Remembers(token) {
+		v.failed.Inc()
+		return session.Principal{}, session.ErrLimited
+	}
 	p, err := v.keys.Verify(ctx, token)
 	switch {
 	case err != nil:
 		err = refused(err)
 		if errors.Is(err, session.ErrBadToken) || errors.Is(err, session.ErrRevoked) {
-			claimed := ""
-			if id, is := identity.KeyID(token); is {
-				claimed = "key " + id
+			v.failed.Inc()
+			if _, noted := v.failures.Take(now, group, 1); noted {
+				v.logins.Failed(identity.Claimed(token), from, err.Error())
 			}
-			v.logins.Failed(claimed, "", err.Error())
 		}
 		return session.Principal{}, err
 	case !slices.Contains(p.Scopes, scope):
@@ -84,6 +96,9 @@ func noteInMailbox(s *mailbox.Store) func(context.Context, []feed.Mark) error {
 		all := make([]mailbox.AckMark, len(marks))
 		for i, m := range marks {
 			all[i] = mailbox.AckMark{Tenant: m.Tenant, Client: m.Client, CommandID: m.ID}
+			if m.RawID != "" {
+				all[i].RawID = []byte(m.RawID)
+			}
 		}
 		return refusal(s.Ack(ctx, all))
 	}

@@ -3,12 +3,14 @@ package app
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/url"
 	"os"
 	"strings"
 	"time"
 
 	"github.com/cupline/cupline/chassis/certs"
+	"github.com/cupline/cupline/chassis/peer"
 	"github.com/cupline/cupline/chassis/settings"
 	"github.com/cupline/cupline/chassis/telemetry"
 	"github.com/cupline/cupline/chassis/tracing"
@@ -29,6 +31,10 @@ type Settings struct {
 	Connections       int `env:"CUPLINE_MAX_CONNECTIONS" default:"50000" doc:"sockets at once; past it 4104; 1 to 1000000"`
 	TenantConnections int `env:"CUPLINE_MAX_TENANT_CONNECTIONS" default:"0" doc:"sockets of one tenant at once, in this process, so that none takes the room of all; past it 4104; 0 is as many as CUPLINE_MAX_CONNECTIONS"`
 	ClientConnections int `env:"CUPLINE_MAX_CLIENT_CONNECTIONS" default:"16" doc:"sockets of one client at once; past it 4104; 1 to 1000"`
+
+	FrameRate    float64  `env:"CUPLINE_FRAME_RATE" default:"100" doc:"frames a second from one socket, bursts of ten times as many; past it 4102. Acks of what was sent are free, a token counts ten: a client that runs wild must not take the others' share; 0 is no limit"`
+	FailedLogins float64  `env:"CUPLINE_FAILED_LOGINS" default:"5" doc:"failed log-ins a second of one address (an IPv6 /64), bursts of ten times as many; past it 4102 for keys that are not in memory, without being looked up; 0 is no limit"`
+	Proxies      []string `env:"CUPLINE_TRUSTED_PROXIES" doc:"networks in CIDR notation, comma separated, of proxies whose X-Forwarded-For says where a socket comes from; without them the peer's own address counts"`
 
 	Window      int           `env:"CUPLINE_WINDOW" default:"64" doc:"outcomes sent and not acked on one socket; a client may ask for fewer; 1 to 1024"`
 	WindowBytes int           `env:"CUPLINE_WINDOW_BYTES" default:"262144" doc:"bytes of them; an empty window takes one outcome of any size; 1024 to 16777216"`
@@ -112,6 +118,16 @@ func (s *Settings) Check() error {
 	if s.AckTimeout <= s.Unacked {
 		problems = append(problems, errors.New("CUPLINE_ACK_TIMEOUT must be longer than CUPLINE_UNACKED"))
 	}
+	rate := func(name string, r float64) {
+		if math.IsNaN(r) || r < 0 || r > 1_000_000 {
+			problems = append(problems, fmt.Errorf("%s is %v: must be 0 to 1000000", name, r))
+		}
+	}
+	rate("CUPLINE_FRAME_RATE", s.FrameRate)
+	rate("CUPLINE_FAILED_LOGINS", s.FailedLogins)
+	if _, err := s.proxies(); err != nil {
+		problems = append(problems, err)
+	}
 	for _, origin := range s.Origin {
 		if u, err := url.Parse(origin); origin != "*" && (err != nil || u.Scheme == "" || u.Host == "") {
 			problems = append(problems, fmt.Errorf("CUPLINE_ORIGINS has %q: must be like https://app.example.com", origin))
@@ -125,6 +141,11 @@ func (s *Settings) Check() error {
 		s.Tick = 100 * time.Millisecond
 	}
 	return errors.Join(problems...)
+}
+
+// proxies are the networks of Proxies.
+func (s *Settings) proxies() (peer.Proxies, error) {
+	return peer.ParseProxies("CUPLINE_TRUSTED_PROXIES", s.Proxies)
 }
 
 // slotOf makes a slot of the host's name: what stands before the domain.

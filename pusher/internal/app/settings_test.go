@@ -33,13 +33,13 @@ func TestDefaultsAreTheContract(t *testing.T) {
 func TestEveryProblemAtOnce(t *testing.T) {
 	t.Parallel()
 	_, err := load(t, "CUPLINE_SLOT=a.b", "CUPLINE_WINDOW=0", "CUPLINE_PREFETCH=1", "CUPLINE_UNACKED=1m", "CUPLINE_ORIGINS=example.com",
-		"CUPLINE_DRAIN=31m", "CUPLINE_MAX_CONNECTIONS=2000000")
+		"CUPLINE_DRAIN=31m", "CUPLINE_MAX_CONNECTIONS=2000000", "CUPLINE_FRAME_RATE=-1", "CUPLINE_FAILED_LOGINS=NaN", "CUPLINE_TRUSTED_PROXIES=10.0.0.1")
 	if err == nil {
 		t.Fatal("no problem found")
 	}
 	for _, want := range []string{
 		"CUPLINE_SLOT", "CUPLINE_WINDOW is 0: must be 1 to 1024", "CUPLINE_PREFETCH", "CUPLINE_ACK_TIMEOUT must be longer", `CUPLINE_ORIGINS has "example.com"`,
-		"CUPLINE_DRAIN is 31m0s", "CUPLINE_MAX_CONNECTIONS",
+		"CUPLINE_DRAIN is 31m0s", "CUPLINE_MAX_CONNECTIONS", "CUPLINE_FRAME_RATE", "CUPLINE_FAILED_LOGINS", "CUPLINE_TRUSTED_PROXIES",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is missing in\n%v", want, err)

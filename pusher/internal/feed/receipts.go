@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/cupline/cupline/chassis/failpoint"
+	"github.com/cupline/cupline/chassis/tracing"
 	"github.com/cupline/cupline/pusher/internal/session"
 )
 
@@ -19,14 +20,23 @@ type Mark struct {
 	Tenant string
 	Client string
 	ID     uuid.UUID // the command id
+	// RawID is the client's own id of an outcome that was sent live, of which a copy may yet come to the mailbox; empty
+	// for what was fetched from there.
+	RawID string
 }
 
-func markOf(it *session.Item) Mark { return Mark{Tenant: it.Tenant, Client: it.Client, ID: it.ID} }
+func markOf(it *session.Item) Mark {
+	m := Mark{Tenant: it.Tenant, Client: it.Client, ID: it.ID}
+	if it.IsLive() {
+		m.RawID = string(it.Outcome.ID)
+	}
+	return m
+}
 
 // ErrRefused is what a write answers when calling again cannot help.
 var ErrRefused = errors.New("the database refuses the note")
 
-// ReceiptsConfig of Receipts. All fields are required.
+// ReceiptsConfig of Receipts. All fields but Tracer are required.
 type ReceiptsConfig struct {
 	// Name for logs and metrics: "ledger" or "mailbox".
 	Name string
@@ -42,7 +52,9 @@ type ReceiptsConfig struct {
 	Backlog int
 	// Forgotten counts them.
 	Forgotten func(notes int)
-	Log       *zap.Logger
+	// Tracer of acks of what came from the mailbox; nil is off.
+	Tracer *tracing.Tracer
+	Log    *zap.Logger
 }
 
 // writeRun is the most notes of one write.
@@ -101,7 +113,16 @@ func (r *Receipts) Stop(ctx context.Context) error {
 }
 
 // Acked notes an outcome for which no delivery waits. It implements session.Receipts.
-func (r *Receipts) Acked(it *session.Item) { r.add(receipt{Mark: markOf(it)}) }
+func (r *Receipts) Acked(it *session.Item) {
+	if it.Trace != "" {
+		span := r.cfg.Tracer.Start(tracing.Consumer, "ack from mailbox", tracing.Context{Parent: it.Trace})
+		span.Set("cupline.tenant", it.Tenant)
+		span.Set("cupline.client", it.Client)
+		span.Set("cupline.command_id", it.Outcome.CommandID)
+		span.End()
+	}
+	r.add(receipt{Mark: markOf(it)})
+}
 
 // add never blocks: what waits is bounded by the feed's prefetch, the sessions' windows
 // and the backlog.

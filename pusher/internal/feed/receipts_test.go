@@ -96,7 +96,9 @@ func (k ticket) open(t *testing.T) {
 	}
 }
 
-func note(n byte, k acker) receipt { return receipt{Mark: Mark{"t", "c", uuid.UUID{n}}, delivery: k} }
+func note(n byte, k acker) receipt {
+	return receipt{Mark: Mark{Tenant: "t", Client: "c", ID: uuid.UUID{n}}, delivery: k}
+}
 
 func TestDeliveryIsAckedAfterItsNote(t *testing.T) {
 	t.Parallel()
@@ -104,7 +106,7 @@ func TestDeliveryIsAckedAfterItsNote(t *testing.T) {
 	defer stop(t, r)
 	first, second, third := newTicket(), newTicket(), newTicket()
 	r.add(note(1, first))
-	if marks := <-b.writes; len(marks) != 1 || marks[0] != (Mark{"t", "c", uuid.UUID{1}}) {
+	if marks := <-b.writes; len(marks) != 1 || marks[0] != (Mark{Tenant: "t", Client: "c", ID: uuid.UUID{1}}) {
 		t.Fatalf("wrote %v", marks)
 	}
 	// While one batch is written the next one forms.

@@ -164,7 +164,7 @@ func (r *rig) Release(_ Key, id string) {
 }
 func (r *rig) Recheck(context.Context, session.Principal) error { return nil }
 
-func (r *rig) Verify(_ context.Context, token string) (session.Principal, error) {
+func (r *rig) Verify(_ context.Context, token, _ string) (session.Principal, error) {
 	return session.Principal{Tenant: "t", Client: token, KeyID: "key of " + token}, nil
 }
 func (r *rig) Counts(context.Context, string, string) (int64, int64, error) { return r.waiting, 0, nil }
@@ -194,7 +194,7 @@ func (l *line) Close(code push.CloseCode) { l.code <- code }
 // open begins a session and does not wait for its welcome; done is closed when hello was handled.
 func (r *rig) open(client string, old string) (l *line, done chan struct{}) {
 	l = &line{frames: make(chan string, 10_000), code: make(chan push.CloseCode, 1)}
-	l.Session = session.New(&r.cfg, l, client)
+	l.Session = session.New(&r.cfg, l, session.Caller{Token: client})
 	done = make(chan struct{})
 	go func() {
 		defer close(done)

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"go.uber.org/zap"
 
+	"github.com/cupline/cupline/chassis/tracing"
 	"github.com/cupline/cupline/pusher/internal/hub"
 	"github.com/cupline/cupline/pusher/internal/session"
 	"github.com/cupline/cupline/schema/jsonrpc"
@@ -20,7 +21,7 @@ type Shelf interface {
 	Fetch(ctx context.Context, tenant, client string, exclude []uuid.UUID, maxRows int, maxBytes int64) (items []mailbox.Item, waiting int64, err error)
 }
 
-// ReaderConfig of a Reader. All fields are required.
+// ReaderConfig of a Reader. All fields but Tracer are required.
 type ReaderConfig struct {
 	// Workers is how many mailboxes are read at once.
 	Workers int
@@ -33,7 +34,9 @@ type ReaderConfig struct {
 	Notes    Notes
 	Unnoted  int
 	Patience time.Duration
-	Log      *zap.Logger
+	// Tracer of what is fetched; nil is off.
+	Tracer *tracing.Tracer
+	Log    *zap.Logger
 }
 
 // Notes waits until no more than that many of a client's acks are yet to be noted; feed.Receipts.
@@ -138,9 +141,24 @@ func (r *Reader) read(ctx context.Context, p *hub.Place) (again bool) {
 	}
 	items := make([]*session.Item, 0, len(rows))
 	for i := range rows {
+		r.trace(&rows[i])
 		items = append(items, item(&rows[i]))
 	}
 	return p.Filled(ask, items, waiting)
+}
+
+// trace goes on with the trace that an outcome was stored with; nothing begins here.
+func (r *Reader) trace(row *mailbox.Item) {
+	if row.Trace == "" {
+		return
+	}
+	came := tracing.Context{Parent: row.Trace}
+	span := r.cfg.Tracer.Start(tracing.Consumer, "fetch from mailbox", came)
+	span.Set("cupline.tenant", row.Tenant)
+	span.Set("cupline.client", row.Client)
+	span.Set("cupline.command_id", row.CommandID.String())
+	span.End()
+	row.Trace = span.Context(came).Parent
 }
 
 // noted waits a moment for the client's acks to be noted.
@@ -159,7 +177,7 @@ func item(row *mailbox.Item) *session.Item {
 	response, err := jsonrpc.ParseResponse(body)
 	return &session.Item{
 		ID: row.CommandID, Tenant: row.Tenant, Client: row.Client, Lane: row.Lane, Accepted: row.Accepted,
-		Reason: row.Reason, Failed: err == nil && response.Failed,
+		Reason: row.Reason, Failed: err == nil && response.Failed, Trace: row.Trace,
 		Outcome: push.Outcome{
 			ID: row.RawID, CommandID: row.CommandID.String(), Redrive: row.Redrive, Device: row.Device,
 			Method: row.Method, At: row.At, Origin: row.Origin, Response: body,

@@ -178,13 +178,22 @@ func (w *Writer) write(ctx context.Context, batch []*broker.Delivery) {
 	}
 }
 
+// fields name an outcome in a log line.
+func fields(item *mailbox.Item) []zap.Field {
+	return []zap.Field{
+		zap.String("tenant", item.Tenant), zap.String("client", item.Client), zap.ByteString("id", item.RawID),
+		zap.Stringer("command_id", item.CommandID), zap.String("device", item.Device), zap.String("lane", item.Lane),
+		zap.String("reason", item.Reason), telemetry.TraceID(item.Trace),
+	}
+}
+
 // trace begins the span of storing an outcome.
 func (w *Writer) trace(d *broker.Delivery, item *mailbox.Item) *tracing.Span {
 	if w.cfg.Tracer == nil {
 		return nil
 	}
-	span := w.cfg.Tracer.Start(tracing.Consumer, "store in mailbox",
-		tracing.Context{Parent: d.String(telemetry.TraceParent), State: d.String(telemetry.TraceState)})
+	span := w.cfg.Tracer.Start(tracing.Consumer, "store in mailbox", tracing.Context{Parent: item.Trace, State: d.String(telemetry.TraceState)})
+	item.Trace = span.Context(tracing.Context{}).Parent
 	span.Set("cupline.tenant", item.Tenant)
 	span.Set("cupline.client", item.Client)
 	span.Set("cupline.command_id", item.CommandID.String())
@@ -204,7 +213,7 @@ func parse(m *message.Message) (mailbox.Item, error) {
 	return mailbox.Item{
 		Tenant: o.Tenant, Client: o.Client, CommandID: o.CommandID, RawID: response.ID, Redrive: o.Redrive,
 		Device: o.Device, Method: o.Method, Lane: o.Lane, Origin: o.Origin, Reason: string(o.Reason),
-		Accepted: o.Accepted, At: o.At, Response: response.Body,
+		Accepted: o.Accepted, At: o.At, Response: response.Body, Trace: o.Trace.Parent,
 	}, nil
 }
 
@@ -236,8 +245,7 @@ func (w *Writer) conclude(ctx context.Context, batch []*broker.Delivery, items [
 		case mailbox.OverQuota:
 			// The store has counted and audited it.
 			w.cfg.Fate(FateMissed, 1)
-			w.cfg.Log.Warn("mailbox full, outcome not kept", zap.String("tenant", items[i].Tenant),
-				zap.String("client", items[i].Client), zap.Stringer("command_id", items[i].CommandID))
+			w.cfg.Log.Warn("mailbox full, outcome not kept", fields(&items[i])...)
 			d.Ack()
 		default:
 			w.park(ctx, d, "the database refuses to keep this outcome")

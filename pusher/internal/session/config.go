@@ -25,12 +25,22 @@ var (
 	ErrBadToken  = errors.New("bad token")
 	ErrRevoked   = errors.New("key revoked")
 	ErrForbidden = errors.New("the key may not receive outcomes")
+	// ErrLimited says that too many log-ins from there failed.
+	ErrLimited = errors.New("too many failed log-ins")
 )
+
+// Caller is what a connection came with.
+type Caller struct {
+	// Token from the handshake, or empty.
+	Token string
+	// Address that it came from, for the record of failed log-ins.
+	Address string
+}
 
 // Verifier tells who a token stands for.
 type Verifier interface {
-	// Verify may use a token up.
-	Verify(ctx context.Context, token string) (Principal, error)
+	// Verify may use a token up. from is the address that it came from.
+	Verify(ctx context.Context, token, from string) (Principal, error)
 	// Recheck tells whether what Verify said holds still.
 	Recheck(ctx context.Context, who Principal) error
 }
@@ -102,6 +112,9 @@ type Limits struct {
 	Dwell time.Duration
 	// Reconnect is how long a lost session's place is kept; it is told in welcome.
 	Reconnect time.Duration
+	// FrameRate is how many frames a second a client may send, bursts of ten times as many; acks of what it was sent are
+	// free. 0 is no limit.
+	FrameRate float64
 }
 
 // Config is what all sessions of a process share.

@@ -101,12 +101,12 @@ func (s *Session) push(now time.Time, it *Item, live bool) {
 }
 
 // ack settles everything up to and including seq.
-func (s *Session) ack(seq uint64) {
+func (s *Session) ack(seq uint64) (settled int) {
 	s.mu.Lock()
 	now := s.cfg.Now()
 	before := s.window.Len()
 	err := s.window.Ack(seq, func(e Entry) { s.settle(now, e) })
-	if s.window.Len() < before {
+	if settled = before - s.window.Len(); settled > 0 {
 		s.acked = now
 	}
 	s.stalled = s.stalled && s.stale(now)
@@ -119,6 +119,7 @@ func (s *Session) ack(seq uint64) {
 	case mail:
 		s.cfg.Hub.Mail(s)
 	}
+	return settled
 }
 
 func (s *Session) settle(now time.Time, e Entry) {

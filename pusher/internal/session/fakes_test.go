@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"time"
 
@@ -100,7 +101,9 @@ func newWorld() *world {
 }
 
 // connect makes a session that has not said hello.
-func (w *world) connect(token string) { w.session = New(&w.cfg, w.line, token) }
+func (w *world) connect(token string) {
+	w.session = New(&w.cfg, w.line, Caller{Token: token, Address: "192.0.2.1"})
+}
 
 // open makes a session that was welcomed.
 func (w *world) open() {
@@ -130,8 +133,13 @@ func (w *world) Recheck(_ context.Context, who Principal) error {
 	return nil
 }
 
-func (w *world) Verify(_ context.Context, token string) (Principal, error) {
+func (w *world) Verify(_ context.Context, token, from string) (Principal, error) {
+	if from != "192.0.2.1" {
+		return Principal{}, errors.New("from nowhere")
+	}
 	switch token {
+	case "limited":
+		return Principal{}, ErrLimited
 	case "revoked":
 		return Principal{}, ErrRevoked
 	case "forbidden":

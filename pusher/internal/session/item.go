@@ -95,6 +95,9 @@ type Item struct {
 // NewLive makes an item of a delivery. Its maker holds it, and lets go with Release.
 func NewLive(live Live) *Item { return &Item{live: live, holders: 1} }
 
+// IsLive reports that it came as a delivery, not out of the mailbox.
+func (it *Item) IsLive() bool { return it.live != nil }
+
 // frameOverhead is about what a frame has besides the response: names, ids, times.
 const frameOverhead = 320
 

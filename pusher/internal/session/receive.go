@@ -20,13 +20,16 @@ func (s *Session) Receive(ctx context.Context, f push.ClientFrame) {
 	s.mu.Unlock()
 	switch {
 	case was == ended:
+	case f.Type == push.TypeAck && was != greeting:
+		if s.ack(f.Seq) == 0 {
+			s.spend(now, 1)
+		}
+	case !s.spend(now, cost(f)):
 	case f.Type == push.TypeHello && was == greeting:
 		s.hello(ctx, f)
 	case f.Type == push.TypeHello, was == greeting:
 		// A second hello, or something before the first.
 		s.End(push.BadFrame)
-	case f.Type == push.TypeAck:
-		s.ack(f.Seq)
 	case f.Type == push.TypeAuth:
 		s.auth(ctx, f.Token)
 	case f.Type == push.TypePong:
@@ -38,6 +41,28 @@ func (s *Session) Receive(ctx context.Context, f push.ClientFrame) {
 		s.tell(push.Error{Code: "unknown_type", Message: "this version does not know that type of frame"})
 	}
 }
+
+// authCost is how many other frames a token counts for: a signature is checked, or the database is asked.
+const authCost = 10
+
+func cost(f push.ClientFrame) int {
+	if f.Type == push.TypeAuth {
+		return authCost
+	}
+	return 1
+}
+
+// spend counts a frame that no outcome has paid for, and ends the session when there are too many of them.
+func (s *Session) spend(now time.Time, frames int) bool {
+	if s.frames == nil || s.frames.AllowN(now, min(frames, s.frames.Burst())) {
+		return true
+	}
+	s.End(push.RateLimited)
+	return false
+}
+
+// Idle counts what has no frame in it: an empty message, or a ping of the WebSocket protocol. It is called as Receive is.
+func (s *Session) Idle() { s.spend(s.cfg.Now(), 1) }
 
 // BadFrame ends the session for what is no frame.
 func (s *Session) BadFrame() { s.End(push.BadFrame) }
@@ -98,7 +123,7 @@ func (s *Session) verify(ctx context.Context, token string) (Principal, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Limits.Lookup)
 	defer cancel()
-	return s.cfg.Verifier.Verify(ctx, token)
+	return s.cfg.Verifier.Verify(ctx, token, s.from)
 }
 
 func (s *Session) recheck(ctx context.Context, who Principal) error {
@@ -128,6 +153,8 @@ func (s *Session) refusal(err error) push.CloseCode {
 		return push.Revoked
 	case errors.Is(err, ErrForbidden):
 		return push.Forbidden
+	case errors.Is(err, ErrLimited):
+		return push.RateLimited
 	case errors.Is(err, ErrTooMany):
 		return push.TooManyConnections
 	case errors.Is(err, ErrDraining):

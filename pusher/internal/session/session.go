@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 	"go.uber.org/zap"
+	"golang.org/x/time/rate"
 
 	"github.com/cupline/cupline/pusher/internal/wheel"
 	"github.com/cupline/cupline/schema/push"
@@ -37,11 +38,13 @@ type Session struct {
 	stalled bool
 	owed    bool   // mail was left unread because the window was full
 	token   string // from the handshake, until hello
+	from    string // the client's address
 	abort   func() // ends hello's waits; nil but during hello
 	who     Principal
 	expires time.Time // on this machine's clock; zero is never
 	window  Window
 	recent  recent
+	frames  *rate.Limiter // nil: no limit
 
 	began     time.Time
 	heard     time.Time // the last frame of the client
@@ -53,13 +56,18 @@ type Session struct {
 	drainAt   time.Time // zero unless draining
 }
 
-// New makes the session of a fresh connection, which owes hello. token came with the
-// handshake, or is empty.
-func New(cfg *Config, out Transport, token string) *Session {
+// frameBurst is how many seconds' worth of frames may come at once.
+const frameBurst = 10
+
+// New makes the session of a fresh connection, which owes hello.
+func New(cfg *Config, out Transport, caller Caller) *Session {
 	now := cfg.Now()
 	s := &Session{
-		id: uuid.NewString(), cfg: cfg, out: out, token: token, began: now, heard: now,
+		id: uuid.NewString(), cfg: cfg, out: out, token: caller.Token, from: caller.Address, began: now, heard: now,
 		window: Window{MaxOutcomes: cfg.Limits.Window, MaxBytes: cfg.Limits.WindowBytes},
+	}
+	if r := cfg.Limits.FrameRate; r > 0 {
+		s.frames = rate.NewLimiter(rate.Limit(r), max(int(r*frameBurst), 1))
 	}
 	cfg.Wheel.Set(&s.timer, s, now.Add(cfg.Limits.Hello))
 	return s

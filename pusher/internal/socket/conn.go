@@ -82,6 +82,7 @@ func (c *conn) read(ctx context.Context) {
 // pinged answers a ping of the WebSocket protocol.
 func (c *conn) pinged(payload string) error {
 	c.out += frameSize(len(payload))
+	c.session.Idle()
 	err := c.ws.WriteControl(websocket.PongMessage, []byte(payload), time.Now().Add(c.server.cfg.CloseLimit))
 	if errors.Is(err, websocket.ErrCloseSent) {
 		return nil
@@ -97,6 +98,9 @@ func (c *conn) take(ctx context.Context, kind int, r io.Reader) error {
 	parsed, err := c.parse(kind, r)
 	for _, f := range parsed {
 		c.session.Receive(ctx, f)
+	}
+	if len(parsed) == 0 {
+		c.session.Idle()
 	}
 	return err
 }

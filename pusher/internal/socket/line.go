@@ -3,6 +3,7 @@ package socket
 import (
 	"net"
 	"sync/atomic"
+	"syscall"
 )
 
 // line is an accepted connection that counts what was read from it, and can be waited for.
@@ -13,13 +14,19 @@ import (
 // something to read. That must not wait while the library still has bytes in its buffer: we
 // count what went in, and what has come out as frames.
 type line struct {
-	*net.TCPConn
+	stream
 	in atomic.Int64
+}
+
+// stream is a TCP connection, or one that came through a doorway.
+type stream interface {
+	net.Conn
+	syscall.Conn
 }
 
 // Read counts.
 func (l *line) Read(b []byte) (int, error) {
-	n, err := l.TCPConn.Read(b)
+	n, err := l.stream.Read(b)
 	l.in.Add(int64(n))
 	return n, err
 }
@@ -33,8 +40,8 @@ func (l lines) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if tcp, ok := accepted.(*net.TCPConn); ok {
-		return &line{TCPConn: tcp}, nil
+	if tcp, ok := accepted.(stream); ok {
+		return &line{stream: tcp}, nil
 	}
 	return accepted, nil
 }

@@ -21,6 +21,8 @@ import (
 	"github.com/gorilla/websocket"
 	"go.uber.org/zap"
 
+	"github.com/cupline/cupline/chassis/doorway"
+	"github.com/cupline/cupline/chassis/peer"
 	"github.com/cupline/cupline/pusher/internal/session"
 	"github.com/cupline/cupline/schema/push"
 )
@@ -37,7 +39,7 @@ const (
 	idleLimit   = 30 * time.Second
 )
 
-// Config of a server. All fields are required, but Origins and Failed.
+// Config of a server. All fields are required, but Origins, Door, Proxies and Failed.
 type Config struct {
 	// Addr is host:port; port 0 picks a free one.
 	Addr string
@@ -49,6 +51,10 @@ type Config struct {
 	Origins []string
 	// MaxConnections at once, those that have not said hello included.
 	MaxConnections int
+	// Door bounds all connections, those that are no sockets yet included; nil bounds none.
+	Door *doorway.Doorway
+	// Proxies are the networks whose X-Forwarded-For is believed; none by default.
+	Proxies peer.Proxies
 	// HeaderLimit bounds the reading of a request's head, WriteLimit one write to a socket,
 	// and CloseLimit the wait for the other side's part of closing.
 	HeaderLimit, WriteLimit, CloseLimit time.Duration
@@ -111,6 +117,9 @@ func (s *Server) Start(ctx context.Context) error {
 	s.mu.Lock()
 	s.addr = listener.Addr().String()
 	s.mu.Unlock()
+	if s.cfg.Door != nil {
+		listener = s.cfg.Door.Listen(listener)
+	}
 	accepting := net.Listener(lines{listener})
 	if s.cfg.TLS != nil {
 		accepting = tls.NewListener(listener, s.cfg.TLS)
@@ -192,7 +201,7 @@ func (s *Server) connect(ctx context.Context, w http.ResponseWriter, r *http.Req
 		refuse(w, r, http.StatusBadRequest, errors.New("none of the subprotocols offered is "+push.Subprotocol))
 		return
 	}
-	token := credentials(r, offered)
+	caller := session.Caller{Token: credentials(r, offered), Address: s.cfg.Proxies.Address(r)}
 	ws, err := s.upgrader.Upgrade(w, r, nil)
 	if err != nil {
 		s.cfg.Log.Debug("not upgraded", zap.Error(err))
@@ -204,7 +213,7 @@ func (s *Server) connect(ctx context.Context, w http.ResponseWriter, r *http.Req
 		c.out = c.line.in.Load()
 	}
 	ws.SetPingHandler(c.pinged)
-	if code, ok := s.admit(c, token); !ok {
+	if code, ok := s.admit(c, caller); !ok {
 		// A browser sees no HTTP status, so the advice comes as a close code.
 		c.turnAway(code)
 		return
@@ -221,7 +230,7 @@ func (s *Server) isClosing() bool {
 // admit takes a connection in, and counts its reader as work. Otherwise it says with which
 // code to turn it away: a server that began to close while the connection was upgraded
 // sends it elsewhere at once, a full one tells it to back off.
-func (s *Server) admit(c *conn, token string) (push.CloseCode, bool) {
+func (s *Server) admit(c *conn, caller session.Caller) (push.CloseCode, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -230,7 +239,7 @@ func (s *Server) admit(c *conn, token string) (push.CloseCode, bool) {
 	case len(s.conns) >= s.cfg.MaxConnections:
 		return push.TooManyConnections, false
 	}
-	c.session = session.New(s.cfg.Session, c, token)
+	c.session = session.New(s.cfg.Session, c, caller)
 	s.conns[c] = struct{}{}
 	s.work.Add(1)
 	return 0, true

@@ -26,6 +26,8 @@ type Config[K comparable, V any] struct {
 	Negative time.Duration
 	// LoadTimeout bounds one Load.
 	LoadTimeout time.Duration
+	// Keep is for how long a value that may have changed unheard is served while the database is away; 0 for ever.
+	Keep time.Duration
 }
 
 // probePause is how long a database that did not answer is left alone.
@@ -51,14 +53,16 @@ type Memory[K comparable, V any] struct {
 	away    bool
 	probing bool
 	probeAt time.Time
+	lost    time.Time // since when changes are not told; before the first Connected, the beginning
 }
 
 type entry[K comparable, V any] struct {
 	key   K
 	value V
-	// epoch of the load; until is zero for what is present.
-	epoch uint64
-	until time.Time
+	// epoch of the load, and when it was; until is zero for what is present.
+	epoch  uint64
+	loaded time.Time
+	until  time.Time
 }
 
 // flight is one load, and all who wait for it.
@@ -75,7 +79,7 @@ type flight[V any] struct {
 
 // New makes an empty memory.
 func New[K comparable, V any](cfg Config[K, V]) *Memory[K, V] {
-	return &Memory[K, V]{cfg: cfg, entries: map[K]*list.Element{}, flights: map[K]*flight[V]{}}
+	return &Memory[K, V]{cfg: cfg, entries: map[K]*list.Element{}, flights: map[K]*flight[V]{}, lost: time.Now()}
 }
 
 // Get returns the value of key, from memory or loaded; its error is Absent, store.ErrUnavailable, or
@@ -146,9 +150,12 @@ func (m *Memory[K, V]) answer(found *entry[K, V]) (V, error) {
 
 // asItWas answers while the database is away.
 func (m *Memory[K, V]) asItWas(found *entry[K, V]) (V, error) {
+	var none V
 	if found == nil || !found.until.IsZero() {
-		var none V
 		return none, fmt.Errorf("not in memory: %w", store.ErrUnavailable)
+	}
+	if m.cfg.Keep > 0 && !m.live && time.Since(m.lost) > m.cfg.Keep && time.Since(found.loaded) > m.cfg.Keep {
+		return none, fmt.Errorf("not heard of for %s: %w", m.cfg.Keep, store.ErrUnavailable)
 	}
 	return found.value, nil
 }
@@ -169,7 +176,7 @@ func (m *Memory[K, V]) lead(ctx context.Context, key K, f *flight[V]) (V, error)
 	switch {
 	case err == nil:
 		m.away = false
-		m.keep(&entry[K, V]{key: key, value: value, epoch: f.epoch}, f)
+		m.keep(&entry[K, V]{key: key, value: value, epoch: f.epoch, loaded: time.Now()}, f)
 	case errors.Is(err, m.cfg.Absent):
 		m.away = false
 		m.keep(&entry[K, V]{key: key, epoch: f.epoch, until: time.Now().Add(m.cfg.Negative)}, f)
@@ -237,5 +244,8 @@ func (m *Memory[K, V]) Connected() {
 func (m *Memory[K, V]) Disconnected() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.live {
+		m.lost = time.Now()
+	}
 	m.live = false
 }

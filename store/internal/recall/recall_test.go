@@ -149,6 +149,24 @@ func TestServedAsItWasWhileAway(t *testing.T) {
 	want(t, m, "a", 2, s, 3)
 }
 
+// What may have changed unheard for too long is not served any more; what is still told of is.
+func TestNotServedForEver(t *testing.T) {
+	t.Parallel()
+	s := &source{values: map[string]int{"a": 1}}
+	m := recall.New(recall.Config[string, int]{Load: s.load, Absent: errAbsent, Size: 10, Negative: time.Hour, LoadTimeout: time.Minute, Keep: time.Nanosecond})
+	m.Connected()
+	want(t, m, "a", 1, s, 1)
+	s.setAway(true)
+	want(t, m, "a", 1, s, 1)
+	m.Disconnected()
+	if _, err := m.Get(t.Context(), "a"); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("it is still served: %v", err)
+	}
+	s.setAway(false)
+	m.Connected()
+	want(t, m, "a", 1, s, 3)
+}
+
 func TestOneLoadForAllWhoAsk(t *testing.T) {
 	t.Parallel()
 	s := &source{values: map[string]int{"a": 1}, entered: make(chan struct{}, 9), gate: make(chan struct{})}

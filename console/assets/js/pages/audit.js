@@ -47,7 +47,7 @@ function auditTable(open, tenant) {
     columns: [
       { name: 'At', class: 'tight', cell: (entry) => entry.command_id ? h('a', { href: href(`commands/${entry.command_id}`, { tenant }) }, moment(entry.at)) : moment(entry.at) },
       { name: 'What', class: 'tight', cell: (entry) => [tag(entry.stage), ' ', value(entry.action.replaceAll('_', ' '))] },
-      { name: 'Who', cell: (entry) => entry.actor ? value(entry.actor, { class: 'cut' }) : h('span', { class: 'dim nowrap' }, 'the platform') },
+      { name: 'Who', cell: (entry) => entry.actor ? value(entry.actor, { class: 'cut who' }) : h('span', { class: 'dim nowrap' }, 'the platform') },
       { name: 'Reason', class: 'tight', cell: (entry) => reasonTag(entry.reason) },
       { name: 'Device', cell: (entry) => value(entry.device ?? '', { class: 'cut' }) },
       { name: 'Method', cell: (entry) => value(entry.method ?? '', { class: 'cut' }) },

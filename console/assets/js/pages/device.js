@@ -3,9 +3,10 @@ import { fill, h, value, visible } from '../dom.js'
 import { live } from '../live.js'
 import { bytes, facts, failed, pageHead, panel, skeleton, tag } from '../parts.js'
 import { go, href } from '../route.js'
+import { deviceButton, pauseNote } from '../pauses.js'
 import { sendPanel } from '../send.js'
 import { ending, recentTable } from './commands.js'
-import { moment } from '../format.js'
+import { moment, policy } from '../format.js'
 
 export function page(ctx) {
   const { main, signal, session, route: { about } } = ctx
@@ -24,7 +25,7 @@ export function page(ctx) {
     if (shown === '') fill(sending, session.may('commands:send') && session.may('replies:read') ? sendPanel(ctx, device, type)
       : panel('Send a command', h('p', { class: 'dim' }, 'For that a key needs the scopes ', h('code', null, 'commands:send'), ' and ', h('code', null, 'replies:read'), '.')))
     shown = now
-    fill(place, whatItIs(device, type), policies(type))
+    fill(place, whatItIs(device, type, session.may('ops:write') && deviceButton(ctx, device, () => view.refresh())), policies(type))
   }, (error) => {
     head.stale()
     if (!error.temporary || shown === '') fill(place, failed(error, () => view.refresh()))
@@ -32,9 +33,9 @@ export function page(ctx) {
   if (session.may('ops:read')) showRecent(ctx, about, recent)
 }
 
-function whatItIs(device, type) {
+function whatItIs(device, type, hold) {
   const address = device.address && Object.keys(device.address).length > 0
-  return panel('What it is', device.paused && h('p', null, tag('paused', 'warn')), facts(
+  return panel([h('h2', null, 'What it is'), hold], pauseNote(device.paused, 'Its commands wait, and expire as ever, until somebody resumes it.'), facts(
     ['type', h('a', { href: href('devices', { type: device.type }) }, value(device.type))], ['lane', type.lane], ['driver', type.driver],
     ['labels', Object.keys(device.labels ?? {}).length > 0 && h('span', { class: 'chips' }, Object.entries(device.labels).map(([name, of]) => h('span', { class: 'tag' }, visible(`${name}: ${of}`))))],
     ['address', address && h('details', null, h('summary', null, 'Show'), bytes(device.address, { short: true, name: 'address' }))]))
@@ -46,8 +47,8 @@ function policies(type) {
   const cell = (label, text) => h('td', { data: { label } }, text)
   return panel('Policies', h('div', { class: 'table-wrap' }, h('table', { 'aria-label': 'Method policies' },
     h('thead', null, h('tr', null, ['Method', 'Repeatable', 'Timeout', 'Waits', 'Params'].map((name) => h('th', { scope: 'col' }, name)))),
-    h('tbody', null, methods.map(([name, { idempotent, timeout = '10s', ttl = '60s', params }]) => h('tr', null, cell('Method', value(name, { class: 'cut' })),
-      cell('Repeatable', idempotent ? tag('yes', 'ok') : tag('no')), cell('Timeout', timeout), cell('Waits', ttl),
+    h('tbody', null, methods.map(([name, { idempotent, timeout = '10s', ttl = '1m', params }]) => h('tr', null, cell('Method', value(name, { class: 'cut' })),
+      cell('Repeatable', idempotent ? tag('yes', 'ok') : tag('no')), cell('Timeout', policy(timeout)), cell('Waits', policy(ttl)),
       cell('Params', params === undefined ? h('span', { class: 'dim' }, 'any') : h('details', null, h('summary', null, 'Schema'), bytes(params, { short: true, name: `schema of ${name}` })))))))))
 }
 

@@ -44,7 +44,7 @@ function jobsPage(ctx) {
 function jobPage(ctx, id, tenant) {
   const { main, signal } = ctx
   const head = pageHead('Job', { crumbs: h('a', { href: href('jobs', { tenant }) }, '← Jobs') })
-  const [place, items] = [h('div', null, skeleton(5)), h('div')]
+  const [place, items] = [h('div', null, skeleton(5)), h('div', { class: 'stack' })]
   fill(main, head.element, place, items)
   const path = `/v1/dead-letter-jobs/${encodeURIComponent(id)}`
   const table = itemTable(tenant)
@@ -90,7 +90,7 @@ function card(job, act) {
       (job.state === 'running' || job.state === 'paused') && button('cancel', 'Cancel', 'danger')),
     facts(['by', job.actor], ['why', job.reason], ['begun', moment(job.created_at)], ['ended', job.finished_at && moment(job.finished_at)],
       ['what may have been executed', job.kind === 'redrive' ? (job.include_maybe ? 'is sent again' : 'is left') : ''],
-      ['filter', Object.entries(job.filter).map(([name, of]) => tag(`${name}: ${of}`))], ['job', h('span', { class: 'mono' }, job.job_id)]))
+      ['filter', h('span', { class: 'chips' }, Object.entries(job.filter).map(([name, of]) => tag(`${name.replaceAll('_', ' ')}: ${of}`)))], ['job', h('span', { class: 'mono' }, job.job_id)]))
 }
 
 function itemTable(tenant) {
@@ -101,7 +101,7 @@ function itemTable(tenant) {
       { name: 'Letter', class: 'tight', cell: (item) => h('a', { class: 'mono', href: href(`dead-letters/${item.letter_id}`, { tenant }) }, item.letter_id) },
       { name: 'Result', class: 'tight', cell: (item) => tag(item.result || 'waiting', { redriven: 'ok', discarded: 'ok', reopened: 'ok', skipped: 'warn' }[item.result] ?? '') },
       { name: 'Outcome', class: 'tight', cell: (item) => item.outcome ? tag(item.outcome, item.outcome === 'answered' ? 'ok' : 'bad') : '' },
-      { name: 'Detail', cell: (item) => value(item.detail ?? '') },
+      { name: 'Detail', cell: (item) => item.result === 'redriven' && item.detail ? h('a', { class: 'mono', href: href(`commands/${item.detail}`, { tenant }) }, value(item.detail)) : value(item.detail ?? '') },
       { name: 'When', class: 'tight', cell: (item) => item.done_at ? moment(item.done_at) : '' },
     ],
   })

@@ -28,23 +28,28 @@ export function page(ctx) {
     sort: { by: query.sort ?? '-died_at', change: (by) => go(href(path, { ...query, after: '', sort: by === '-died_at' ? '' : by })) },
     none: empty('No dead letters', 'No letter fits these filters. Those that were redriven or discarded are shown with the state "any".'),
   })
-  let counts
+  let counts, shown
+  const showFoot = () => fill(foot, h('span', null, `${many(shown.letters.length, 'letter')} on this page. `,
+    counts && [count(Object.values(counts.counts).reduce((all, n) => all + n, 0)), counts.counted_from ? [' since ', moment(counts.counted_from), '; older ones were not counted.'] : ' in all']), h('span', { class: 'row' },
+    query.after && h('a', { class: 'button small', href: href(path, { ...query, after: '' }) }, 'First page'),
+    shown.next && h('a', { class: 'button small', href: href(path, { ...query, after: shown.next }) }, 'Next page')))
   const list = live(signal, 15_000, (s) => ctx.api.get('/v1/dead-letters', {
     ...apiFilter(query), sort: query.sort, after: query.after, limit: PAGE,
-  }, s), ({ letters, next }) => {
+  }, s), (found) => {
     head.updated()
+    shown = found
     if (!place.contains(table.element)) fill(place, table.element)
-    if (table.chosen.size === 0 || table.rows.length === 0) table.show(letters)
-    const total = counts ? `${count(Object.values(counts).reduce((all, n) => all + n, 0))} in all` : ''
-    fill(foot, h('span', null, `${many(letters.length, 'letter')} on this page. ${total}`), h('span', { class: 'row' },
-      query.after && h('a', { class: 'button small', href: href(path, { ...query, after: '' }) }, 'First page'),
-      next && h('a', { class: 'button small', href: href(path, { ...query, after: next }) }, 'Next page')))
+    if (table.chosen.size === 0 || table.rows.length === 0) table.show(found.letters)
+    showFoot()
     showBar()
   }, (error) => {
     head.stale()
     if (!error.temporary || !place.contains(table.element)) fill(place, failed(error, () => list.refresh()))
   })
-  ctx.api.get('/v1/dead-letters', { ...apiFilter(query), limit: 1, counts: true }, signal).then((found) => { counts = found.counts }, () => {}) // the list tells errors
+  ctx.api.get('/v1/dead-letters', { ...apiFilter(query), limit: 1, counts: true }, signal).then((found) => {
+    counts = found
+    if (shown) showFoot()
+  }, () => {}) // the list tells errors
 
   const all = (kind) => async () => {
     const job = await actOnAll(ctx, kind, query)

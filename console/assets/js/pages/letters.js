@@ -32,11 +32,13 @@ function groupsPage(ctx) {
   const place = h('div', null, skeleton())
   fill(main, head.element, filterForm({ path: 'dead-letters', query, fields: fields(session, { states: false }) }), chips('dead-letters', query, NAMES), place)
   let most = 1
-  const list = live(signal, 10_000, (s) => ctx.api.get('/v1/dead-letters/groups', { ...apiFilter(query, { state: false }), limit: 200 }, s), ({ groups }) => {
+  const part = h('p', { class: 'dim', role: 'status' })
+  const list = live(signal, 10_000, (s) => ctx.api.get('/v1/dead-letters/groups', { ...apiFilter(query, { state: false }), limit: 200 }, s), ({ groups, counted_from: from }) => {
+    fill(part, from && ['Counted from ', moment(from), ' on: these are more letters than can be counted at once. Choose a shorter time to see all of it.'])
     head.updated()
     most = Math.max(...groups.map((group) => group.count), 1)
     table.most = most
-    if (!place.contains(table.element)) fill(place, table.element)
+    if (!place.contains(table.element)) fill(place, part, table.element)
     table.show(groups)
   }, (error) => {
     head.stale()

@@ -1,9 +1,10 @@
 // What is going on now: what is wrong, in words; every lane; how commands end.
 import { fill, h, value, visible } from '../dom.js'
-import { count, many, rate } from '../format.js'
+import { count, many, rate, span } from '../format.js'
 import { QueueHistory, age, laneOf, troubles } from '../lanes.js'
 import { live } from '../live.js'
 import { empty, failed, facts, pageHead, panel, skeleton, tag } from '../parts.js'
+import { laneButton, pauseNote } from '../pauses.js'
 import { Plot } from '../plot.js'
 import { windowStart } from '../filters.js'
 import { href } from '../route.js'
@@ -21,13 +22,13 @@ export function page(ctx) {
     if (!error.temporary || place.querySelector('.skeleton')) fill(place, panel('', failed(error)))
   }
   const watch = (may, place, every, load, show) => {
-    if (may) live(signal, every, load, show, failing(place))
-    else place.replaceChildren()
+    if (may) return live(signal, every, load, show, failing(place))
+    place.replaceChildren()
   }
-  watch(session.may('ops:platform'), view.lanes, EVERY.queues, (s) => ctx.api.get('/v1/queues', {}, s), (picture) => {
+  const queues = watch(session.may('ops:platform'), view.lanes, EVERY.queues, (s) => ctx.api.get('/v1/queues', {}, s), (picture) => {
     history.add(picture)
     head.updated()
-    showLanes(view, signal)
+    showLanes(view, signal, (lane, paused, ready) => laneButton(ctx, lane, paused, ready, () => queues.refresh()))
     showQueues(view)
     refresh(view)
   })
@@ -81,7 +82,7 @@ function showTroubles(view) {
 }
 
 /** A card for each lane, made once: its plots live on. */
-function showLanes(view, signal) {
+function showLanes(view, signal, hold) {
   const { picture } = view.history
   const lanes = picture.queues.filter(({ kind }) => kind === 'lane')
   let grid = view.lanes.querySelector('.lanes')
@@ -90,7 +91,7 @@ function showLanes(view, signal) {
     fill(view.lanes, grid)
   }
   for (const queue of lanes) {
-    if (!view.cards.has(queue.queue)) view.cards.set(queue.queue, laneCard(queue, signal))
+    if (!view.cards.has(queue.queue)) view.cards.set(queue.queue, laneCard(queue, signal, hold))
     view.cards.get(queue.queue).show(queue, view.history)
   }
   const wanted = lanes.map((queue) => view.cards.get(queue.queue).element)
@@ -98,25 +99,49 @@ function showLanes(view, signal) {
   else if (wanted.length !== grid.childElementCount || wanted.some((card, i) => grid.children[i] !== card)) fill(grid, wanted)
 }
 
-function laneCard({ queue: name }, signal) {
+function laneCard({ queue: name }, signal, hold) {
   const figures = h('dl', { class: 'figures' })
-  const mark = h('span')
-  const [depth, rates] = [h('div', { class: 'plot' }), h('div', { class: 'plot' })]
-  const depthPlot = new Plot(depth, [{ label: 'waiting', value: count }], signal)
-  const ratePlot = new Plot(rates, [{ label: 'in', value: rate }, { label: 'out', value: rate }], signal)
-  const element = h('article', { class: 'panel lane' }, h('header', null, h('h3', null, 'Lane ', value(laneOf(name))), mark), figures,
-    h('div', { class: 'plots' }, h('figure', null, h('figcaption', { class: 'plot-name' }, h('span', null, h('i'), 'waiting')), depth),
-      h('figure', null, h('figcaption', { class: 'plot-name' }, h('span', null, h('i'), 'in'), h('span', null, h('i', { class: 'second' }), 'out, each second')), rates)))
+  const [mark, note] = [h('span', { class: 'row' }), h('div', { hidden: true })]
+  let latest, held
+  const plots = lanePlots(signal)
+  const element = h('article', { class: 'panel lane' }, h('header', null, h('h3', null, 'Lane ', value(laneOf(name))), mark), note, figures, plots.element)
   const show = (queue, history) => {
     const figure = (label, text, kind) => h('div', null, h('dt', null, label), h('dd', { class: kind }, text))
     fill(figures, figure('waiting', count(queue.ready), queue.consumers === 0 && queue.ready > 0 ? 'bad' : ''), figure('at work', count(queue.unacked)),
       figure('in', rate(queue.publish_rate)), figure('out', rate(queue.ack_rate)),
       figure('oldest', age(history.oldest(queue))), figure('consumers', count(queue.consumers), queue.consumers === 0 ? 'bad' : ''))
-    fill(mark, queue.paused ? tag('paused', 'warn') : queue.consumers === 0 ? tag('no dispatcher', 'bad') : tag('running', 'ok'))
-    depthPlot.show(history.series(name, 'ready'))
-    ratePlot.show(history.series(name, 'publish_rate', 'ack_rate'))
+    // The button is left alone while nothing about it changes: somebody may be about to press it.
+    latest = queue
+    const now = JSON.stringify([queue.paused, queue.draining, queue.consumers === 0])
+    if (now !== held) {
+      fill(mark, queue.draining ? tag('draining', 'warn') : queue.paused ? tag('paused', 'warn') : queue.consumers === 0 ? tag('no dispatcher', 'bad') : tag('running', 'ok'), hold(laneOf(name), queue.paused, () => latest.ready))
+      note.hidden = !queue.paused
+      fill(note, pauseNote(queue.paused))
+    }
+    held = now
+    plots.show((...fields) => history.series(name, ...fields))
   }
   return { element, show }
+}
+
+/** A lane over time: each plot with its name, and whose figures it shows. */
+function lanePlots(signal) {
+  const whole = (n) => Number.isInteger(n) ? n >= 1000 ? `${n / 1000}k` : String(n) : ''
+  const seconds = (n) => n === null ? '–' : n === 0 ? '0' : span(n * 1000)
+  const all = [
+    { fields: ['ready'], series: [{ label: 'waiting', value: count, tick: whole }] },
+    { fields: ['publish_rate', 'ack_rate'], series: [{ label: 'in', value: rate, tick: (n) => n >= 1000 ? `${n / 1000}k` : String(n) }, { label: 'out, each second', value: rate }] },
+    { fields: ['oldest'], series: [{ label: 'age of the oldest', value: seconds, tick: seconds }] },
+    { fields: ['consumers'], series: [{ label: 'consumers', value: count, tick: whole }] },
+  ].map(({ fields, series }) => {
+    const place = h('div', { class: 'plot' })
+    const name = h('figcaption', { class: 'plot-name' }, series.map(({ label }, i) => h('span', null, h('i', { class: i > 0 ? 'second' : '' }), label)))
+    return { fields, plot: new Plot(place, series, signal), figure: h('figure', null, name, place) }
+  })
+  return {
+    element: h('div', { class: 'plots' }, all.map(({ figure }) => figure)),
+    show: (series) => { for (const { fields, plot } of all) plot.show(series(...fields)) },
+  }
 }
 
 function showQueues(view) {
@@ -128,7 +153,7 @@ function showQueues(view) {
     h('thead', null, h('tr', null, columns.map((name, i) => h('th', { scope: 'col', class: i > 0 ? 'num' : '' }, name)))),
     h('tbody', null, rest.map((queue) => h('tr', null,
       h('td', { data: { label: 'Queue' } }, h('div', null, value(queue.queue.replace('cupline.', '')), h('br'), h('span', { class: 'dim' }, names[queue.kind]))),
-      cell('Waiting', count(queue.ready)), cell('At work', count(queue.unacked)), cell('Consumers', h('span', { class: queue.consumers === 0 ? 'bad' : '' }, count(queue.consumers))),
+      cell('Waiting', count(queue.ready)), cell('At work', count(queue.unacked)), cell('Consumers', queue.kind === 'parked' ? '–' : h('span', { class: queue.consumers === 0 ? 'bad' : '' }, count(queue.consumers))),
       cell('In', rate(queue.publish_rate)), cell('Out', rate(queue.ack_rate)), cell('Oldest', age(view.history.oldest(queue))))))))))
 }
 

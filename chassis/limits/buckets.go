@@ -1,4 +1,4 @@
-// Package limits holds how often something may be done: a token bucket for each key, client, device or
+// Package limits holds how often something may be done: a token bucket for each name, such as a key or an
 // address, in memory, for as many of them as are allowed.
 package limits
 

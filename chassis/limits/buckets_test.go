@@ -5,7 +5,11 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestTake(t *testing.T) {
 	t.Parallel()
@@ -58,9 +62,6 @@ func TestNoLimit(t *testing.T) {
 			t.Error("empty")
 		}
 	}
-	if _, ok := (Commands{}).Take(time.Now(), "t", "c", "d", 1); !ok {
-		t.Error("no limits limit")
-	}
 }
 
 func TestTheBucketsAreBounded(t *testing.T) {
@@ -78,25 +79,5 @@ func TestTheBucketsAreBounded(t *testing.T) {
 	all.Wait()
 	if len(b.byName) != 50 || b.order.Len() != 50 {
 		t.Errorf("%d and %d are kept", len(b.byName), b.order.Len())
-	}
-}
-
-func TestClientAndDeviceAreLimitedApart(t *testing.T) {
-	t.Parallel()
-	c := Commands{Clients: New(1, 10, 10), Devices: New(1, 4, 10)}
-	now := time.Now()
-	for device, want := range map[string]bool{"lamp-1": true, "lamp-2": true} {
-		if _, ok := c.Take(now, "acme", "web", device, 4); ok != want {
-			t.Errorf("%s: %v", device, ok)
-		}
-	}
-	if _, ok := c.Take(now, "acme", "app", "lamp-1", 1); ok {
-		t.Error("the device has no more room, whoever sends")
-	}
-	if _, ok := c.Take(now, "other", "web", "lamp-1", 1); !ok {
-		t.Error("another tenant's device of the same name has")
-	}
-	if _, ok := c.Take(now, "acme", "web", "lamp-3", 4); ok {
-		t.Error("the client has sent its ten")
 	}
 }

@@ -1,10 +1,15 @@
-package limits
+// Package rates holds how many commands may be sent.
+package rates
 
-import "time"
+import (
+	"time"
+
+	"github.com/cupline/cupline/chassis/limits"
+)
 
 // Commands limits how many commands one client sends, and how many one device gets. It is intake's Rates.
 type Commands struct {
-	Clients, Devices *Buckets
+	Clients, Devices *limits.Buckets
 }
 
 // Take takes n commands of a client for a device, or tells after how long they may come again.

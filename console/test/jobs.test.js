@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { api, fillReason, launch, login, makeTenant, tab, until } from './site.js'
+
+let browser, tenant
+before(async () => {
+  browser = await launch()
+  tenant = await makeTenant()
+})
+after(async () => {
+  await browser?.close()
+  await tenant?.stop()
+})
+
+test('a job sends a few first, stops by itself when they fail, and goes on when it is resumed', async (t) => {
+  await tenant.bury(6)
+  const page = await tab(t, browser)
+  await login(page, tenant.token, 'dead-letters/list?device=lamp-off')
+  await page.getByRole('button', { name: 'Redrive all…' }).click()
+  await page.getByText('6 letters would be redriven', { exact: false }).waitFor()
+  await page.fill('dialog [name=canary]', '2')
+  await page.fill('dialog [name=stop]', '50')
+  await fillReason(page, 'is the lamp back?')
+  await page.getByRole('button', { name: 'Redrive them' }).click()
+  await page.waitForURL(/\/jobs\//)
+  // The lamp is not back: what was sent first dies again, and the rest stays where it is.
+  await page.getByText('It stopped itself').waitFor({ timeout: 60_000 })
+  await page.locator('.tag', { hasText: 'paused' }).first().waitFor()
+  await page.getByText('2 of 6 done').waitFor()
+  assert.equal(await page.locator('progress').evaluate((bar) => bar.value), 2)
+  await tenant.off.start()
+  t.after(() => tenant.off.stop())
+  await page.getByRole('button', { name: 'Resume', exact: true }).click()
+  await fillReason(page, 'it is now')
+  await page.locator('dialog button.primary').click()
+  await page.getByText('6 of 6 done').waitFor({ timeout: 60_000 })
+  await page.locator('.tag', { hasText: '4 answered' }).waitFor({ timeout: 60_000 })
+  await page.goto(`${api}/console/jobs`)
+  await page.getByRole('row', { name: /is the lamp back\?/ }).getByText('6 of 6').waitFor()
+})
+
+test('what died again and again is held, and redriven only by somebody who knows', async (t) => {
+  await tenant.off.stop()
+  const { command_id: first } = await tenant.send('lamp-off', 'relay.set', { on: true }, `loop-${Math.random()}`)
+  const letterOf = (command) => until(`the letter of ${command}`, async () => (await tenant.call('GET', `dead-letters?command_id=${command}`)).letters[0])
+  let letter = await letterOf(first)
+  for (let redrive = 1; redrive <= 3; redrive++) {
+    assert.equal(letter.held, false)
+    letter = await letterOf((await tenant.call('POST', `dead-letters/${letter.letter_id}/redrive`, { reason: 'again', actor: 'ann' })).redriven_as)
+  }
+  assert.equal(letter.held, true)
+  const page = await tab(t, browser)
+  await login(page, tenant.token, 'dead-letters/list')
+  await page.getByText('More filters').click()
+  await page.selectOption('[name=held]', 'true')
+  await page.getByText('1 letter on this page').waitFor()
+  await page.keyboard.press('j')
+  await page.keyboard.press('Enter')
+  await page.getByText('held: died again and again').waitFor()
+  await tenant.off.start()
+  t.after(() => tenant.off.stop())
+  await page.keyboard.press('r')
+  await fillReason(page, 'the lamp was replaced')
+  const redrive = page.locator('dialog button.primary')
+  await redrive.click()
+  assert.equal(await page.locator('dialog [name=held]').evaluate((box) => box.validity.valueMissing), true)
+  await page.check('dialog [name=held]')
+  await redrive.click()
+  await page.waitForSelector('[data-outcome=device]')
+})
+
+test('what may have been executed is sent again only knowingly', async (t) => {
+  const { command_id: command } = await tenant.send('lamp-1', 'lamp.selftest', { n: 1 })
+  const letter = await until('the letter', async () => (await tenant.call('GET', `dead-letters?command_id=${command}`)).letters[0])
+  assert.equal(letter.executed, 'maybe')
+  const page = await tab(t, browser)
+  await login(page, tenant.token, `dead-letters/${letter.letter_id}`)
+  await page.getByText('maybe run').first().waitFor()
+  await page.keyboard.press('r')
+  await fillReason(page, 'it was looked at')
+  await page.locator('dialog button.primary').click()
+  assert.equal(await page.locator('dialog [name=maybe]').evaluate((box) => box.validity.valueMissing), true)
+  await page.check('dialog [name=maybe]')
+  await page.locator('dialog button.primary').click()
+  await page.waitForSelector('[data-outcome=platform]', { timeout: 60_000 })
+  await page.getByText('It failed again').waitFor()
+})
