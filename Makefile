@@ -5,7 +5,7 @@ BIN     := $(CURDIR)/.bin
 export GOFLAGS += -buildvcs=false
 
 .DEFAULT_GOAL := help
-.PHONY: help up reset test test-short test-install browser outcomes screenshots faults check fmt vet lint tidy modules bench bench-desk bench-console tools fuzz vulncheck licences reliability rolling runbook
+.PHONY: help up reset test test-short test-install browser outcomes screenshots faults check fmt vet lint tidy modules bench bench-all bench-smoke bench-desk bench-console tools fuzz vulncheck licences reliability rolling runbook
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -67,8 +67,14 @@ lint: $(BIN)/golangci-lint
 	$(BIN)/golangci-lint run $$(go list -f '{{.Dir}}/...' -m)
 	cd install && GOWORK=off $(BIN)/golangci-lint run ./...
 
-bench: ## throughput and latency through all parts, beside a bare pipeline
-	go run ./bench/cmd/bench
+bench: ## throughput and latency through all parts, beside a bare pipeline; BENCH= further flags
+	go run ./bench/cmd/bench --html bench.html --json bench.json $(BENCH)
+
+bench-all: ## the long cases, too: sockets and storms, pushing, mailboxes, scale, backlog, growth, start, the tests' time
+	go run ./bench/cmd/bench --cases all,tests --html bench.html --json bench.json $(BENCH)
+
+bench-smoke: ## every case of the bench, small and short: whether it works
+	go run ./bench/cmd/bench --smoke
 
 bench-desk: ## how long a million dead letters take to answer: every field, pair, order and group
 	go run ./bench/cmd/desk

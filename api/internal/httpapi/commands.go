@@ -19,11 +19,15 @@ type Acceptor interface {
 	Accept(ctx context.Context, p intake.Post) (results []intake.Result, batch bool, err error)
 }
 
-const ttlHeader = "Cupline-TTL"
+const (
+	ttlHeader = "Cupline-TTL"
+	// ttlKept is the form in which net/http keeps it: Get makes no object then.
+	ttlKept = "Cupline-Ttl"
+)
 
 func (s *Server) sendCommands(c echo.Context, who auth.Principal) error {
 	header := c.Request().Header
-	ttl, err := intake.ParseTTL(header.Get(ttlHeader))
+	ttl, err := intake.ParseTTL(header.Get(ttlKept))
 	if err != nil {
 		return asProblem(err).At(ttlHeader)
 	}
@@ -69,6 +73,9 @@ const traceKey = "trace"
 
 // describePost says in a span what was posted and what became of it.
 func describePost(span *tracing.Span, who auth.Principal, device string, results []intake.Result, err error) {
+	if span == nil {
+		return // not traced: nothing is to be written for it
+	}
 	span.Set("cupline.tenant", who.Tenant)
 	span.Set("cupline.client", who.Client)
 	span.Set("cupline.device", device)
@@ -152,7 +159,8 @@ const maxTrace = 512
 
 // trace is the W3C trace context of a request; what cannot be one is left out.
 func trace(h http.Header) envelope.Trace {
-	parent, state := h.Get("traceparent"), h.Get("tracestate")
+	// In the form in which net/http keeps them: Get makes no object then.
+	parent, state := h.Get("Traceparent"), h.Get("Tracestate")
 	if !printable(parent) || len(parent) > maxTrace {
 		return envelope.Trace{}
 	}

@@ -2,7 +2,7 @@
 // pusher as processes of their own, drives them over real HTTP and WebSockets, and prints what they do per second and
 // what that costs, beside a bare pipeline on the same broker in the same run.
 //
-//	bench [--cases NAME,...] [--seconds N] [--rounds N] [--rates 20,10%,50%] [--json FILE] [--set NAME=VALUE] [--smoke]
+//	bench [--cases NAME,...] [--seconds N] [--rounds N] [--rates 20,10%,50%] [--json FILE] [--html FILE] [--baseline FILE] [--set NAME=VALUE] [--smoke]
 //
 // It exits with 1 when a run lost, doubled or refused anything: such a run gives no figure.
 package main
@@ -38,7 +38,7 @@ func main() {
 }
 
 func run(ctx context.Context, arguments []string, out, progress io.Writer) int {
-	cfg, file, err := parse(arguments, progress)
+	cfg, files, err := parse(arguments, progress)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return 0
@@ -46,12 +46,14 @@ func run(ctx context.Context, arguments []string, out, progress io.Writer) int {
 		fmt.Fprintln(progress, "bench:", err)
 		return exitUsage
 	}
+	baseline, err := files.before()
+	if err != nil {
+		fmt.Fprintln(progress, "bench:", err)
+		return exitUsage
+	}
 	found, err := suite.Run(ctx, cfg)
 	if len(found.Runs) > 0 {
-		err = errors.Join(err, found.Table(out))
-		if file != "" {
-			err = errors.Join(err, found.Write(file))
-		}
+		err = errors.Join(err, found.Table(out), files.write(found, baseline, out))
 	}
 	if err != nil {
 		fmt.Fprintln(progress, "bench:", err)
@@ -61,7 +63,7 @@ func run(ctx context.Context, arguments []string, out, progress io.Writer) int {
 }
 
 // parse reads the flags; those that are not given keep the values of the default bench, or of the smoke.
-func parse(arguments []string, progress io.Writer) (suite.Config, string, error) {
+func parse(arguments []string, progress io.Writer) (suite.Config, files, error) {
 	cfg := suite.Default()
 	if smoke(arguments) {
 		cfg = suite.Smoke()
@@ -95,17 +97,21 @@ func parse(arguments []string, progress io.Writer) (suite.Config, string, error)
 	flags.IntVar(&cfg.Size, "size", cfg.Size, "bytes of a request, and of a message of the bare pipeline")
 	flags.StringVar(&cfg.Folder, "folder", "", "where everything is kept meanwhile; .run/bench of the checkout when not given")
 	flags.StringVar(&cfg.Profiles, "profiles", "", "take CPU profiles of the services in each run, into this `folder`; they cost a little")
-	file := flags.String("json", "", "write everything that was measured to this `file`")
+	var kept files
+	flags.StringVar(&kept.json, "json", "", "write everything that was measured to this `file`")
+	flags.StringVar(&kept.html, "html", "", "write the report, with plots, to this `file`")
+	flags.StringVar(&kept.baseline, "baseline", "", "hold the figures against those of a `file` that --json wrote")
 	repeatable(flags, &cfg)
 	trials(flags, &cfg)
 	if err := flags.Parse(arguments); err != nil {
-		return cfg, "", err
+		return cfg, kept, err
 	}
 	cfg.Connections = min(cfg.Connections, cfg.Devices)
 	if flags.NArg() > 0 {
-		return cfg, "", fmt.Errorf("what is %q meant to be? Cases go into --cases", flags.Arg(0))
+		return cfg, kept, fmt.Errorf("what is %q meant to be? Cases go into --cases", flags.Arg(0))
 	}
-	return complete(cfg, *file)
+	cfg, err := complete(cfg)
+	return cfg, kept, err
 }
 
 // repeatable are the flags that may be given again: each adds to what is there.
@@ -143,10 +149,10 @@ func smoke(arguments []string) bool {
 	return false
 }
 
-func complete(cfg suite.Config, file string) (suite.Config, string, error) {
+func complete(cfg suite.Config) (suite.Config, error) {
 	root, err := services.Root()
 	if err != nil {
-		return cfg, "", err
+		return cfg, err
 	}
 	cfg.Root = root
 	if cfg.Profiles != "" {
@@ -156,15 +162,19 @@ func complete(cfg suite.Config, file string) (suite.Config, string, error) {
 		cfg.Folder = filepath.Join(root, ".run", "bench")
 	}
 	if cfg.Folder, err = filepath.Abs(cfg.Folder); err != nil {
-		return cfg, "", err
+		return cfg, err
 	}
-	return cfg, file, cfg.Check()
+	return cfg, cfg.Check()
 }
 
 func usage(flags *flag.FlagSet) {
 	fmt.Fprint(flags.Output(), "usage: bench [FLAG...]\n\ncases:\n")
 	for _, one := range suite.Cases() {
-		fmt.Fprintf(flags.Output(), "  %-16s %s\n", one.Name, one.About)
+		mark := ""
+		if one.Long() {
+			mark = " (long)"
+		}
+		fmt.Fprintf(flags.Output(), "  %-16s %s%s\n", one.Name, one.About, mark)
 	}
 	fmt.Fprint(flags.Output(), "\nflags:\n")
 	flags.PrintDefaults()

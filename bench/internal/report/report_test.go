@@ -37,6 +37,8 @@ func sample() Report {
 	paced := ceiling("latency-mqtt", 1, 1000, 0, platform...)
 	paced.Kind, paced.Offered, paced.Share = Paced, 1010, 0.5
 	paced.Answer = measure.Latency{Count: 1, P50: time.Millisecond, P99: 2 * time.Millisecond, P999: 3 * time.Millisecond}
+	paced.Hops = []Hop{{"POST answered", 2 * time.Millisecond, 12 * time.Millisecond}}
+	trial := Run{Case: "push", Kind: Trial, Round: 1, Figures: []Figure{{"outcomes", "1,000 clients", 7654.3, "per s"}, {"p99", "1,000 clients", 12.34, "ms"}}}
 	broken := Run{Case: "swift", Kind: Ceiling, Round: 2, Problem: "3 outcomes are missing", Tally: &load.Tally{Missing: 3}}
 	return Report{
 		Format: Format, At: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), Commit: "abc1234+",
@@ -44,7 +46,7 @@ func sample() Report {
 		Versions: []Version{{"RabbitMQ", "3.10.8"}, {"Go", "1.26.8"}}, Settings: []Setting{{"clients", "50"}, {"window", "64"}},
 		Runs: []Run{
 			ceiling(Plain, 1, 4000, 0, spent("broker", measure.Platform, 10*time.Second), spent("pipeline", measure.Platform, 4*time.Second)),
-			ceiling("mqtt", 1, 2000, 0.5, platform...), ceiling("mqtt", 2, 3000, 0.75, platform...), broken, paced,
+			ceiling("mqtt", 1, 2000, 0.5, platform...), ceiling("mqtt", 2, 3000, 0.75, platform...), broken, paced, trial,
 		},
 	}
 }

@@ -30,6 +30,7 @@ func (r Report) Table(out io.Writer) error {
 	r.paced(w)
 	r.hops(w)
 	r.trials(w)
+	r.targets(w)
 	r.problems(w)
 	return w.err
 }
@@ -73,7 +74,7 @@ func (r Report) paced(w io.Writer) {
 	}
 	fmt.Fprint(w, "\nLatency at a given rate, from the moment a command was due to its outcome's frame; answer: to the POST's answer.\n\n")
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	columns(t, "case", "offered per s", "of ceiling", "done per s", "p50 ms", "p99 ms", "p99.9 ms", "answer p50", "p99", "p99.9",
+	columns(t, "case", "offered per s", "of ceiling", "done per s", "p50 ms", "p99 ms", "p99.9 ms", "p99/p50", "answer p50", "p99", "p99.9",
 		payers(Paced), "all", "load", "others")
 	for _, g := range groups {
 		share := "-"
@@ -82,6 +83,7 @@ func (r Report) paced(w io.Writer) {
 		}
 		cells := []any{g.name, Whole(g.median(func(run Run) float64 { return run.Offered })), share, Whole(g.median(rate))}
 		cells = append(cells, latencies(g, func(run Run) measure.Latency { return run.Latency })...)
+		cells = append(cells, fmt.Sprintf("%.1f", g.median(func(run Run) float64 { return float64(run.Latency.P99) / float64(max(run.Latency.P50, 1)) })))
 		cells = append(cells, latencies(g, func(run Run) measure.Latency { return run.Answer })...)
 		columns(t, append(cells, costs(g, Paced)...)...)
 	}
@@ -124,6 +126,17 @@ func (r Report) trials(w io.Writer) {
 		}
 	}
 	flush(t)
+}
+
+func (r Report) targets(w io.Writer) {
+	fmt.Fprint(w, "\nTargets:\n\n")
+	for _, target := range r.Targets() {
+		found := ""
+		if target.Found != "" {
+			found = ": " + target.Found
+		}
+		fmt.Fprintf(w, "  %-12s  %s%s\n", target.State, target.Text, found)
+	}
 }
 
 // Number writes a figure with as many digits as it has a meaning: whole ones above a hundred, three digits below.
