@@ -16,14 +16,14 @@ func TestObjectsOfABatch(t *testing.T) {
 	key := Key{Tenant: "acme", Client: "shop", ID: []byte("s:c-42")}
 	for name, one := range map[string]struct {
 		budget float64
-		op     operation
+		op     *operation
 	}{
-		"claim": {17, operation{kind: claiming, claim: Claim{
+		"claim": {17, &operation{kind: claiming, claim: Claim{
 			Key: key, RawID: []byte(`"c-42"`), CommandID: uuid.New(), Token: uuid.New(), Device: "lamp-1", DeviceType: "lamp",
 			Method: "relay.set", Lane: "default", Timeout: 5 * time.Second, Accepted: now, Deadline: now.Add(time.Minute),
 		}}},
-		"decide":  {9, operation{kind: deciding, decision: Decision{Key: key, CommandID: uuid.New(), Outcome: []byte("{}"), Origin: "device"}}},
-		"deliver": {6, operation{kind: delivering, mark: DeliveredMark{Tenant: "acme", Client: "shop", CommandID: uuid.New()}}},
+		"decide":  {9, &operation{kind: deciding, decision: Decision{Key: key, CommandID: uuid.New(), Outcome: []byte("{}"), Origin: "device"}}},
+		"deliver": {6, &operation{kind: delivering, mark: DeliveredMark{Tenant: "acme", Client: "shop", CommandID: uuid.New()}}},
 	} {
 		got := testing.AllocsPerRun(100, func() {
 			var batch pgx.Batch
