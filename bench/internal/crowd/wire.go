@@ -29,7 +29,7 @@ type News struct {
 	// Online clients have had their welcome. Lost connections are counted ever.
 	Online int `json:"online"`
 	Lost   int `json:"lost"`
-	// Got outcomes, each once; Doubled ones came again, and Wrong ones cannot be read.
+	// Got outcomes, each once; Doubled ones came again to clients that are not slow, and Wrong ones cannot be read.
 	Got     int64 `json:"got"`
 	Doubled int64 `json:"doubled"`
 	Wrong   int64 `json:"wrong"`
