@@ -93,7 +93,14 @@ func StartWith(ctx context.Context, folder string, extra Extra) (*Platform, erro
 	all.Go(func() {
 		p.Database, database = postgres.Start(ctx, postgres.Config{Base: folder, NoSync: true, Settings: extra.Database})
 	})
-	all.Go(func() { built = services.Build(ctx, root, p.set.Programs, build...) })
+	all.Go(func() {
+		// Other builds, such as those with failpoints, are the platform's own.
+		if len(build) > 0 {
+			built = services.Build(ctx, root, p.set.Programs, build...)
+		} else {
+			p.set.Programs, built = services.BuildShared(ctx, root)
+		}
+	})
 	all.Wait()
 	if err := errors.Join(broker, database, built); err != nil {
 		return p, err

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 )
 
 // Programs by the name of their file.
@@ -38,6 +39,24 @@ func Build(ctx context.Context, root, folder string, arguments ...string) error 
 		return fmt.Errorf("build Cupline's programs: %w\n%s", err, bytes.TrimSpace(said))
 	}
 	return nil
+}
+
+// BuildShared compiles every program of the checkout at root into a folder of it that all who want them as they are share, and
+// returns the folder. What is up to date there is not built again; one process builds at a time, the others wait for it.
+func BuildShared(ctx context.Context, root string) (folder string, err error) {
+	folder = filepath.Join(root, ".run", "programs")
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return "", fmt.Errorf("make the folder for the programs: %w", err)
+	}
+	turn, err := os.OpenFile(folder+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return "", fmt.Errorf("wait for others that build the programs: %w", err)
+	}
+	defer func() { err = errors.Join(err, turn.Close()) }() // which gives it up
+	if err := syscall.Flock(int(turn.Fd()), syscall.LOCK_EX); err != nil {
+		return "", fmt.Errorf("wait for others that build the programs: %w", err)
+	}
+	return folder, Build(ctx, root, folder)
 }
 
 // Root is the checkout's folder: the nearest one above the working directory that holds go.work.
