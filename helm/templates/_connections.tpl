@@ -55,7 +55,9 @@
 {{- if $broker.tls.caSecret }}
 - name: CUPLINE_AMQP_CA_FILE
   value: /etc/cupline/broker/ca.crt
-# Beside the system's authorities: for the management API.
+- name: CUPLINE_MANAGEMENT_CA_FILE
+  value: /etc/cupline/broker/ca.crt
+# Beside the system's authorities: for the management API, of the command line.
 - name: SSL_CERT_DIR
   value: /etc/cupline/broker
 {{- end }}
@@ -137,4 +139,20 @@ valueFrom:
     name: {{ include "cupline.postgresSecret" . | quote }}
     key: {{ .Values.quickstart.enabled | ternary "uri" .Values.postgres.urlKey | quote }}
     {{- end }}
+{{- end -}}
+
+{{/* Whose connections are ended when they may not log in any more, in the recorders' pods, beside the janitor's login: an administrator does that. */}}
+{{- define "cupline.disconnect" -}}
+{{- if .Values.quickstart.enabled -}}
+{{- $secret := include "cupline.rabbitmqSecret" . -}}
+{{- range $name, $key := dict "HOST" "host" "USER" "username" "PASSWORD" "password" }}
+- name: CUPLINE_DEVICES_MANAGEMENT_{{ $name }}
+  {{- include "cupline.fromSecret" (dict "name" $secret "key" $key) | nindent 2 }}
+{{- end }}
+- name: CUPLINE_DEVICES_MANAGEMENT_URL
+  value: http://$(CUPLINE_DEVICES_MANAGEMENT_USER):$(CUPLINE_DEVICES_MANAGEMENT_PASSWORD)@$(CUPLINE_DEVICES_MANAGEMENT_HOST):15672
+{{- else if .Values.deviceLogins.disconnect.existingSecret -}}
+- name: CUPLINE_DEVICES_MANAGEMENT_URL
+  {{- include "cupline.fromSecret" (dict "name" .Values.deviceLogins.disconnect.existingSecret "key" .Values.deviceLogins.disconnect.urlKey) | nindent 2 }}
+{{- end }}
 {{- end -}}

@@ -189,6 +189,31 @@ func TestTheBrokerAloneReachesWhereItAsksAboutDevices(t *testing.T) {
 	}
 }
 
+func TestRecordersAloneEndDevicesConnections(t *testing.T) {
+	t.Parallel()
+	const url = "CUPLINE_DEVICES_MANAGEMENT_URL"
+	all := rendered(t, "secured")
+	for _, w := range workloads(all) {
+		i := slices.IndexFunc(w.pod.Containers[0].Env, func(v core.EnvVar) bool { return v.Name == url })
+		if recorder := w.GetName() == "cupline-recorder"; recorder != (i >= 0) {
+			t.Errorf("%s: %s is there: %t", w.GetName(), url, i >= 0)
+		} else if recorder {
+			if from := w.pod.Containers[0].Env[i].ValueFrom.SecretKeyRef; from.Name != "broker-administrator" || from.Key != "url" {
+				t.Errorf("it comes from %+v", from)
+			}
+		}
+	}
+	reaches := slices.ContainsFunc(only[*networking.NetworkPolicy](t, all, "cupline-recorder").Spec.Egress, func(rule networking.NetworkPolicyEgressRule) bool {
+		return slices.ContainsFunc(rule.Ports, func(q networking.NetworkPolicyPort) bool { return q.Port.IntVal == 15671 })
+	})
+	if !reaches {
+		t.Error("its NetworkPolicy does not let the recorder reach the management API")
+	}
+	if value := env(pod(t, rendered(t, "quickstart"), "cupline-recorder").pod.Containers[0])[url]; value == "" {
+		t.Error("quickstart ends no connections")
+	}
+}
+
 func TestTokensOfAnIssuerAreForWhomClientsReach(t *testing.T) {
 	t.Parallel()
 	all := rendered(t, "secured")

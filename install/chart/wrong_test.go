@@ -43,6 +43,7 @@ func TestWrongCombinationsFailWithASentence(t *testing.T) {
 		{set: "jwt.issuer=x", says: "where are the issuer's keys"},
 		{set: "jwt.jwksUrl=http://x", says: "jwksUrl"},
 		{set: "deviceLogins.certificates=true", says: "RabbitMQ would not ask"},
+		{set: "deviceLogins.disconnect.existingSecret=x", says: "no device has a credential to revoke"},
 		{set: "deviceLogins.enabled=true,networkPolicy.enabled=true", says: "say where it is"},
 		{set: "api.tls.issue=true", says: "the Secret that the certificate goes to"},
 		{set: "pusher.tls.issue=true,pusher.tls.secretName=x", says: "needs certManager.issuer"},
