@@ -2,10 +2,12 @@
 MODULES := $(shell sed -n 's|^	\./||p' go.work)
 TESTBED := .bin/testbed
 BIN     := $(CURDIR)/.bin
+BENCHTIME ?= 1x
+COUNT     ?= 1
 export GOFLAGS += -buildvcs=false
 
 .DEFAULT_GOAL := help
-.PHONY: help up reset test test-short test-install browser outcomes screenshots faults check fmt vet lint tidy modules bench bench-all bench-smoke bench-desk bench-console tools fuzz vulncheck licences reliability rolling runbook
+.PHONY: help up reset test test-short test-install browser outcomes screenshots faults check fmt vet lint tidy modules bench bench-all bench-smoke bench-micro bench-desk bench-console tools fuzz vulncheck licences reliability rolling runbook
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -75,6 +77,10 @@ bench-all: ## the long cases, too: sockets and storms, pushing, mailboxes, scale
 
 bench-smoke: ## every case of the bench, small and short: whether it works
 	go run ./bench/cmd/bench --smoke
+
+bench-micro: ## the benchmarks beside the code, once each; BENCHTIME=1s COUNT=10 for figures that benchstat compares
+	@go build -o $(TESTBED) ./local/cmd/testbed
+	@$(TESTBED) --install gcc -- go test -count $(COUNT) -run '^$$' -bench . -benchtime $(BENCHTIME) $$(grep -rl '^func Benchmark' --include='*_test.go' $(MODULES) | xargs -n 1 dirname | sort -u | sed 's|^|./|')
 
 bench-desk: ## how long a million dead letters take to answer: every field, pair, order and group
 	go run ./bench/cmd/desk
