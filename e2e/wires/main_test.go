@@ -3,6 +3,7 @@
 package wires_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -14,6 +15,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -247,55 +249,43 @@ func (s *site) foreignCertificates(t *testing.T) {
 	s.issue(t, "demo/none", "none")
 	other := certtest.NewAuthority(t, "another")
 	other.Issue(t, "demo/by-certificate", s.file("other.pem"), s.file("other.key"))
-	for _, name := range []string{"none", "other"} {
-		pair, err := tls.LoadX509KeyPair(s.file(name+".pem"), s.file(name+".key"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		cfg := s.trust(t)
-		cfg.Certificates = []tls.Certificate{pair}
-		if code, err := connect(t, s.mqtt, cfg, "demo/"+map[string]string{"none": "none", "other": "by-certificate"}[name]); err == nil && code == 0 {
-			t.Errorf("the certificate %s lets in", name)
+	for what, try := range map[string]struct{ certificate, device, client string }{
+		"the certificate of a device that is not there": {"none", "none", "demo/none"},
+		"a certificate of another authority":            {"other", "by-certificate", "demo/by-certificate"},
+		"another device's client id":                    {"device", "by-password", "demo/by-password"},
+		"another device's topic":                        {"device", "by-password", "demo/by-certificate/second"},
+		"neither password nor certificate":              {"", "by-certificate", "demo/by-certificate"},
+	} {
+		if s.subscribe(t, try.certificate, try.device, try.client) == nil {
+			t.Errorf("%s lets in", what)
 		}
 	}
-	own := s.trust(t)
-	pair, err := tls.LoadX509KeyPair(s.file("device.pem"), s.file("device.key"))
+	if err := s.subscribe(t, "device", "by-certificate", "demo/by-certificate/second"); err != nil {
+		t.Errorf("the device's own: %v", err)
+	}
+}
+
+// subscribe is Mosquitto's tool with a client certificate and no name, which ends once it is subscribed to a device's commands, or
+// with the error that it was refused with.
+func (s *site) subscribe(t *testing.T, certificate, id, clientID string) error {
+	t.Helper()
+	host, port, err := net.SplitHostPort(s.mqtt)
 	if err != nil {
 		t.Fatal(err)
 	}
-	own.Certificates = []tls.Certificate{pair}
-	if code, err := connect(t, s.mqtt, own, "demo/by-password"); err == nil && code == 0 {
-		t.Error("a certificate with another device's client id lets in")
+	arguments := []string{"-h", host, "-p", port, "-V", "mqttv311", "--cafile", s.file("ca.pem"), "-i", clientID, "-E", "-W", "15",
+		"-t", "devices/demo/" + id + "/commands/+"}
+	if certificate != "" {
+		arguments = append(arguments, "--cert", s.file(certificate+".pem"), "--key", s.file(certificate+".key"))
 	}
-	if code, err := connect(t, s.mqtt, own, "demo/by-certificate/second"); err != nil || code != 0 {
-		t.Errorf("the device's own: %d, %v", code, err)
+	said, err := exec.CommandContext(bounded(t), "mosquitto_sub", arguments...).CombinedOutput()
+	if err == nil && bytes.Contains(said, []byte("denied")) {
+		err = errors.New("the subscription is denied")
 	}
-	if code, err := connect(t, s.mqtt, s.trust(t), "demo/by-certificate"); err == nil && code == 0 {
-		t.Error("neither password nor certificate lets in")
-	}
-}
-
-// connect sends MQTT's CONNECT without name and password, and returns the answer's code.
-func connect(t *testing.T, address string, cfg *tls.Config, clientID string) (int, error) {
-	t.Helper()
-	dialer := tls.Dialer{NetDialer: &net.Dialer{Timeout: 10 * time.Second}, Config: cfg}
-	conn, err := dialer.DialContext(t.Context(), "tcp", address)
 	if err != nil {
-		return 0, err
+		return fmt.Errorf("%w: %s", err, said)
 	}
-	defer func() { _ = conn.Close() }()
-	body := append([]byte{0, 4, 'M', 'Q', 'T', 'T', 4, 2, 0, 60, 0, byte(len(clientID))}, clientID...)
-	err = errors.Join(conn.SetDeadline(time.Now().Add(10*time.Second)), write(conn, append([]byte{0x10, byte(len(body))}, body...)))
-	answer := make([]byte, 4)
-	if err == nil {
-		_, err = conn.Read(answer)
-	}
-	return int(answer[3]), err
-}
-
-func write(conn net.Conn, b []byte) error {
-	_, err := conn.Write(b)
-	return err
+	return nil
 }
 
 // renewed: a new certificate is shown without a restart.
