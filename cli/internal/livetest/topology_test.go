@@ -108,6 +108,8 @@ func TestChangedQueueIsMadeAnewOnlyWhenEmptyAndUnused(t *testing.T) {
 		t.Errorf("a queue with a message was made anew: %+v", r)
 	}
 	b.Get(t, topology.WorkQueue("default")) // still there, bound and whole
+	// The broker forgets a consumer a moment after it is gone.
+	brokertest.Eventually(t, "a queue that nobody uses", func() bool { return b.Consumers(t, topology.WorkQueue("default")) == 0 })
 	s.check(t, exit.OK, "topology", "apply", "--recreate")
 	b.Publish(t, message.Message{Exchange: topology.CommandsExchange, Key: "default.acme.lamp-1", Mandatory: true, Body: []byte("{}")})
 	b.Get(t, topology.WorkQueue("default"))
