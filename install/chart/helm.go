@@ -41,8 +41,17 @@ func BuildHelm(ctx context.Context, install, bin string, major int) (string, err
 	for _, name := range versioned {
 		flags += fmt.Sprintf(" -X %[1]s%[2]s.k8sVersionMajor=1 -X %[1]s%[2]s.k8sVersionMinor=%[3]s", prefix, name, kubernetes)
 	}
-	// Built beside and moved: a build that was cut short leaves nothing that looks whole.
-	unfinished := program + ".new"
+	// Built beside and moved: a build that was cut short leaves nothing that looks whole, and each of two builds at the
+	// same time (the tests of two packages, say) has a place of its own.
+	if err := os.MkdirAll(bin, 0o755); err != nil {
+		return "", fmt.Errorf("build Helm %d: %w", major, err)
+	}
+	beside, err := os.MkdirTemp(bin, "building-helm-")
+	if err != nil {
+		return "", fmt.Errorf("build Helm %d: %w", major, err)
+	}
+	defer os.RemoveAll(beside)
+	unfinished := filepath.Join(beside, "helm")
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", unfinished, prefix+"cmd/helm")
 	build.Dir, build.Env = module, append(os.Environ(), "GOWORK=off", "CGO_ENABLED=0")
 	if said, err := build.CombinedOutput(); err != nil {
