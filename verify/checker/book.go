@@ -1,6 +1,8 @@
 package checker
 
 import (
+	"time"
+
 	"github.com/cupline/cupline/verify/history"
 )
 
@@ -31,6 +33,7 @@ type book struct {
 	audits   map[string][]history.Event
 	strays   []history.Event // executions and outcomes of no command that was ever posted
 	unseen   map[history.Kind]bool
+	last     time.Time       // that a client did something
 	end      []history.Event // queues, bindings, services, listeners
 }
 
@@ -52,11 +55,20 @@ func newBook(events []history.Event) *book {
 		if e.Kind == history.Post {
 			b.post(e)
 		}
+		if (e.Kind == history.Post || e.Kind == history.Outcome) && e.At.After(b.last) {
+			b.last = e.At
+		}
 	}
 	// The ledger tells command ids that no client was ever told: those of posts in doubt.
 	for _, e := range events {
 		if e.Kind == history.Ledger {
 			b.row(e)
+		}
+	}
+	// Dead letters tell more of them: of a post in doubt that met another's id there is no row.
+	for _, e := range events {
+		if c := b.commands[nameOf(e)]; e.Kind == history.Letter && c != nil && b.byID[e.CommandID] == nil {
+			b.byID[e.CommandID] = c
 		}
 	}
 	b.redrives(events)
@@ -135,7 +147,7 @@ func (b *book) rest(e history.Event) {
 		b.audits[e.CommandID] = append(b.audits[e.CommandID], e)
 	case history.Unseen:
 		b.unseen[history.Kind(e.Name)] = true
-	case history.Queue, history.Binding, history.Service, history.GaveUp, history.Action, history.Census:
+	case history.Queue, history.Binding, history.Slot, history.Service, history.GaveUp, history.Action, history.Census:
 		b.end = append(b.end, e)
 	}
 }

@@ -4,6 +4,7 @@ package checker
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cupline/cupline/schema/outcome"
@@ -147,7 +148,8 @@ func neverTwice(b *book, c *command) (found []Violation) {
 	return found
 }
 
-// onRecord is I4: every failure is in the audit trail, and its dead letter is there once.
+// onRecord is I4: every failure is in the audit trail with its id, stage, reason and time, and its dead letter is
+// there once, in one of its states.
 func onRecord(b *book, c *command) (found []Violation) {
 	failed := map[string]string{}
 	for _, row := range c.ledger {
@@ -161,18 +163,27 @@ func onRecord(b *book, c *command) (found []Violation) {
 		}
 	}
 	for commandID, reason := range failed {
-		if n := len(b.letters[commandID]); n != 1 && !b.unseen[history.Letter] {
+		letters := b.letters[commandID]
+		if n := len(letters); n != 1 && !b.unseen[history.Letter] {
 			found = append(found, c.violation("I4", commandID, "failed as %s, and has %d dead letters", reason, n)...)
 		}
-		told := false
-		for _, entry := range b.audits[commandID] {
-			told = told || entry.Reason == reason && entry.Name != ""
+		for _, l := range letters {
+			if !slices.Contains([]string{"open", "redriving", "redriven", "discarded"}, l.Name) {
+				found = append(found, c.violation("I4", commandID, "its dead letter is in the state %q, which there is not", l.Name)...)
+			}
 		}
-		if !told && !b.unseen[history.Audit] {
-			found = append(found, c.violation("I4", commandID, "failed as %s, and the audit trail does not say so", reason)...)
+		if !b.unseen[history.Audit] && !slices.ContainsFunc(b.audits[commandID], func(e history.Event) bool { return c.tells(b, e, reason) }) {
+			found = append(found, c.violation("I4", commandID, "failed as %s, and the audit trail does not say so, with id, stage and time", reason)...)
 		}
 	}
 	return found
+}
+
+// tells reports that an entry of the audit trail says of the command that it failed for the reason, where, and when.
+func (c *command) tells(b *book, e history.Event, reason string) bool {
+	named := e.Tenant == c.tenant && e.Client == c.client && (c.oneWay() || e.ID == c.id)
+	timely := !e.At.Before(c.posts[0].At.Add(-ownClock)) && !e.At.After(b.last.Add(ownClock))
+	return named && timely && e.Reason == reason && e.Name != ""
 }
 
 // nothingRefused is I5: no outcome and no execution of what was refused, and a good command

@@ -53,13 +53,14 @@ func good() []history.Event {
 		post("a", "1", history.Accepted, 202), post("a", "2", history.Accepted, 202), ran("a", "1"),
 		got("a", "1", answerA), got("a", "1", answerA), got("a", "2", answerA), delivered,
 		post("f", "3", history.Accepted, 202), failed, row("f", "3", "device_offline"),
-		{Kind: history.Letter, CommandID: "3", Name: "open"}, {Kind: history.Audit, CommandID: "3", Name: "recorder", Reason: "device_offline"},
+		{Kind: history.Letter, CommandID: "3", Name: "open"},
+		{Kind: history.Audit, Tenant: "t", Client: "c", ID: "f", CommandID: "3", Name: "recorder", Reason: "device_offline"},
 		post("r", "4", history.Refused, 503),
 		oneWay, oneWayRow,
 		post("q", "", history.InDoubt, 0), ran("q", "6"), got("q", "6", answerA), row("q", "6", ""),
 		{Kind: history.Mailbox, Tenant: "t", Client: "c", ID: "q", CommandID: "6", Delivered: true},
 		post("d", "8", history.Accepted, 202), ran("d", "8"), died("d", "8", 0), row("d", "8", "no_answer"), letter,
-		{Kind: history.Audit, CommandID: "8", Name: "recorder", Reason: "no_answer"},
+		{Kind: history.Audit, Tenant: "t", Client: "c", ID: "d", CommandID: "8", Name: "recorder", Reason: "no_answer"},
 		ran("d", "9"), again, redrive,
 		{Kind: history.Queue, Name: "cupline.work.default"},
 		{Kind: history.Service, Name: "api-0", Took: time.Second},
@@ -132,6 +133,26 @@ func TestABrokenHistoryIsComplainedOf(t *testing.T) {
 		"another reason in the audit trail": {"I4", "audit trail", func(e []history.Event) []history.Event {
 			find(e, history.Audit, "3").Reason = "expired"
 			return e
+		}},
+		"another id in the audit trail": {"I4", "audit trail", func(e []history.Event) []history.Event {
+			find(e, history.Audit, "3").ID = "a"
+			return e
+		}},
+		"no stage in the audit trail": {"I4", "audit trail", func(e []history.Event) []history.Event {
+			find(e, history.Audit, "3").Name = ""
+			return e
+		}},
+		"another time in the audit trail": {"I4", "audit trail", func(e []history.Event) []history.Event {
+			entry := find(e, history.Audit, "3")
+			entry.At = entry.At.Add(time.Hour)
+			return e
+		}},
+		"a dead letter in no state": {"I4", "which there is not", func(e []history.Event) []history.Event {
+			find(e, history.Letter, "3").Name = "lost"
+			return e
+		}},
+		"two dead letters of one command": {"I4", "2 dead letters", func(e []history.Event) []history.Event {
+			return append(e, *find(e, history.Letter, "3"))
 		}},
 		"refused and executed": {"I5", "refused, and executed", func(e []history.Event) []history.Event {
 			return append(e, history.Event{Kind: history.Execution, Tenant: "t", Device: "d", Tag: "tag r", CommandID: "4"})
@@ -222,6 +243,9 @@ func TestABrokenHistoryIsComplainedOf(t *testing.T) {
 		"a binding is left": {"I7", "the binding of t.c", func(e []history.Event) []history.Event {
 			return append(e, history.Event{Kind: history.Binding, Name: "t.c"})
 		}},
+		"a slot is left": {"I7", "slot spare-1 is left", func(e []history.Event) []history.Event {
+			return append(e, history.Event{Kind: history.Slot, Name: "spare-1"})
+		}},
 		"a service comes late": {"I7", "took 31s", func(e []history.Event) []history.Event {
 			return append(e, history.Event{Kind: history.Service, Name: "api-0", Took: 31 * time.Second})
 		}},
@@ -241,6 +265,20 @@ func TestABrokenHistoryIsComplainedOf(t *testing.T) {
 				t.Errorf("no %s %q among %v", c.invariant, c.text, found)
 			}
 		})
+	}
+}
+
+// A post in doubt whose id was another's is in no row of the ledger: its dead letter alone leads from it to its redrive.
+func TestARedriveOfAPostInDoubtIsKnown(t *testing.T) {
+	t.Parallel()
+	lost := history.Event{Kind: history.Post, Tenant: "t", Client: "c", ID: "a", Device: "d", Method: "m", Answer: history.InDoubt}
+	got := history.Event{Kind: history.Outcome, Tenant: "t", Client: "c", ID: "a", CommandID: "21", Redrive: 1, Device: "d", Method: "m",
+		Response: answerA, Origin: "device"}
+	letter := history.Event{Kind: history.Letter, Tenant: "t", Client: "c", ID: "a", CommandID: "20", Name: "redriven", Executed: "no", As: "21", Redrive: 1,
+		Reason: "duplicate_id"}
+	row := history.Event{Kind: history.Ledger, Tenant: "t", Client: "c", ID: "a", CommandID: "21", Redrive: 1, Decided: true}
+	for _, v := range checker.Check(append(good(), lost, got, letter, row)) {
+		t.Error(v)
 	}
 }
 

@@ -54,6 +54,8 @@ func healed(b *book) (found []Violation) {
 			}
 		case history.Binding:
 			say("the binding of %s is left though no client is connected", e.Name)
+		case history.Slot:
+			say("slot %s is left though its pusher was retired", e.Name)
 		case history.Service:
 			switch {
 			case e.Detail != "":

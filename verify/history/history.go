@@ -33,7 +33,7 @@ const (
 	// Action is what an operator did with the dead letter of a command, with the answer that it
 	// got: Name is redrive, job or discard, Detail the reason that was given.
 	Action Kind = "action"
-	// Fault was injected: Name says on what, Detail what, Took how long. Tenant, Client and Device
+	// Fault was injected: Name says on what, Of what kind of thing that is, Detail what, Took how long. Tenant, Client and Device
 	// say whose it was alone, or Lane; without a Tenant and a Lane it was everybody's.
 	Fault Kind = "fault"
 	// GaveUp is a client's listener that the platform ended for good; Detail says why.
@@ -53,6 +53,8 @@ const (
 	Queue Kind = "queue"
 	// Binding is a client's binding that is left though no client is connected.
 	Binding Kind = "binding"
+	// Slot is one that is left though its pusher was retired for good.
+	Slot Kind = "slot"
 	// Unseen says that the run could not look at all of a kind; Name is the kind.
 	Unseen Kind = "unseen"
 	// Census counts what may leak: Name says what, Before how many there were at first, Count at the end.
@@ -115,6 +117,7 @@ type Event struct {
 	Decided   bool   `json:"decided,omitempty"`
 	Delivered bool   `json:"delivered,omitempty"`
 	Name      string `json:"name,omitempty"`
+	Of        string `json:"of,omitempty"`
 	Count     int    `json:"count,omitempty"`
 	Stuck     int    `json:"stuck,omitempty"`
 	Before    int    `json:"before,omitempty"`

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,14 +22,14 @@ import (
 // columns of scan.
 var held = map[history.Kind]string{
 	history.Ledger: `select tenant, client, coalesce(raw_id, ''::bytea), command_id::text, device, method, origin, reason, '',
-		one_way, outcome is not null, delivered_at is not null, redrive, '', '', '' from ledger`,
+		one_way, outcome is not null, delivered_at is not null, redrive, '', '', '', null::timestamptz from ledger`,
 	history.Mailbox: `select tenant, client, coalesce(raw_id, ''::bytea), command_id::text, device, method, origin, reason, '',
-		false, true, acked_at is not null, redrive, '', '', '' from mailbox`,
+		false, true, acked_at is not null, redrive, '', '', '', null::timestamptz from mailbox`,
 	history.Letter: `select tenant, client, coalesce(id, ''::bytea), coalesce(command_id::text, ''), device, method, '', reason, state,
-		false, true, false, coalesce(redrive_number, 0), executed, coalesce(redriven_as::text, ''), coalesce(changed_why, '')
+		false, true, false, coalesce(redrive_number, 0), executed, coalesce(redriven_as::text, ''), coalesce(changed_why, ''), null::timestamptz
 		from dead_letters`,
 	history.Audit: `select tenant, client, coalesce(id, ''::bytea), coalesce(command_id::text, ''), device, method, '', reason, stage,
-		false, true, false, 0, '', '', '' from audit_trail`,
+		false, true, false, 0, '', '', '', at from audit_trail`,
 }
 
 // collect writes down what database, devices and broker hold.
@@ -44,12 +45,16 @@ func (s *site) collect(ctx context.Context, log *history.Log) error {
 			return fmt.Errorf("read the %s: %w", kind, err)
 		}
 		var id []byte
+		var at *time.Time
 		e := history.Event{}
 		_, err = pgx.ForEachRow(rows, []any{
 			&e.Tenant, &e.Client, &id, &e.CommandID, &e.Device, &e.Method, &e.Origin, &e.Reason, &e.Name,
-			&e.OneWay, &e.Decided, &e.Delivered, &e.Redrive, &e.Executed, &e.As, &e.Detail,
+			&e.OneWay, &e.Decided, &e.Delivered, &e.Redrive, &e.Executed, &e.As, &e.Detail, &at,
 		}, func() error {
-			e.Kind, e.ID = kind, string(id)
+			e.Kind, e.ID, e.At = kind, rawID(id), time.Time{}
+			if at != nil {
+				e.At = *at
+			}
 			log.Add(e)
 			return nil
 		})
@@ -63,6 +68,14 @@ func (s *site) collect(ctx context.Context, log *history.Log) error {
 		}
 	}
 	return nil
+}
+
+// rawID is a client's id as the client wrote it, where only its value is kept: the load's are strings.
+func rawID(kept []byte) string {
+	if text, isKey := strings.CutPrefix(string(kept), "s:"); isKey {
+		return strconv.Quote(text)
+	}
+	return string(kept)
 }
 
 // executions are those of a real agent, by its own notes.
