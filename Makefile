@@ -88,8 +88,9 @@ bench-desk: ## how long a million dead letters take to answer: every field, pair
 bench-console: ## how soon each page of the console is painted in Chromium, with a million dead letters
 	go run ./bench/cmd/console
 
-faults: ## the fault suite: DURATION=10m of faults under load, from SEED= (random unless told); NODES=3 for a cluster, FAULT=kill,cut@database for some alone, EACH=1 for each once by itself
-	go run ./e2e/cmd/faults -duration $(or $(DURATION),5m) $(if $(SEED),-seed $(SEED)) $(if $(NODES),-nodes $(NODES)) $(if $(FAULT),-fault $(FAULT)) $(if $(EACH),-each)
+# Also: NODES=1 for one node of the broker, RATE= posts a second of each client, EVERY=1 for every fault on every kind of thing once, mixed.
+faults: ## the fault suite on three nodes: DURATION=10m of faults under load, from SEED= (random unless told); FAULT=kill,cut@database for some alone, EACH=1 for each so many times by itself
+	go run ./e2e/cmd/faults -duration $(or $(DURATION),5m) -nodes $(or $(NODES),3) $(if $(SEED),-seed $(SEED)) $(if $(FAULT),-fault $(FAULT)) $(if $(EACH),-each $(EACH)) $(if $(EVERY),-every) $(if $(RATE),-rate $(RATE))
 
 fuzz: ## every decoder against made-up input, FUZZTIME=10m each
 	@grep -rn --include='*_test.go' '^func Fuzz' $(MODULES) | sed 's|\(.*\)/[^/]*:[0-9]*:func \(Fuzz[A-Za-z0-9_]*\).*|\1 \2|' | while read folder target; do \

@@ -33,6 +33,7 @@ type book struct {
 	audits   map[string][]history.Event
 	strays   []history.Event // executions and outcomes of no command that was ever posted
 	unseen   map[history.Kind]bool
+	kept     map[string]bool // lanes whose ledger is on
 	last     time.Time       // that a client did something
 	end      []history.Event // queues, bindings, services, listeners
 }
@@ -49,7 +50,7 @@ func newBook(events []history.Event) *book {
 		commands: map[name]*command{}, byTag: map[string]*command{}, byID: map[string]*command{}, owners: map[string]*command{},
 		numbers: map[string]int{},
 		letters: map[string][]history.Event{}, audits: map[string][]history.Event{},
-		unseen: map[history.Kind]bool{},
+		unseen: map[history.Kind]bool{}, kept: map[string]bool{},
 	}
 	for _, e := range events {
 		if e.Kind == history.Post {
@@ -111,6 +112,9 @@ func (b *book) row(e history.Event) {
 		return // not of this load, or a one-way post in doubt, whose command id nobody knows
 	}
 	c.ledger = append(c.ledger, e)
+	if e.Origin == "device" {
+		b.kept[c.posts[0].Lane] = true
+	}
 	b.byID[e.CommandID] = c
 }
 

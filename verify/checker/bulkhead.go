@@ -22,7 +22,7 @@ const (
 )
 
 // Beside compares the commands of those who have nothing to do with a fault of one client, device, tenant or
-// lane with the same ones in calm: fast commands of clients that are online.
+// lane with the like of them in calm: fast commands of clients that are online, on the same lanes.
 type Beside struct {
 	// Calm and During are the 99th percentiles from the post to the outcome, of so many commands.
 	Calm, During           time.Duration
@@ -58,8 +58,8 @@ func Bulkheads(events []history.Event) map[Scope]Beside {
 			posts[key] = e
 		}
 	}
-	var calm []time.Duration
-	during := map[Scope][]time.Duration{}
+	calm, during := map[string][]time.Duration{}, map[Scope][]time.Duration{} // calm by lane
+	lanes := map[Scope]map[string]bool{}
 	seen := map[string]bool{}
 	for _, e := range events {
 		key := e.Tenant + "/" + e.ID
@@ -72,15 +72,23 @@ func Bulkheads(events []history.Event) map[Scope]Beside {
 		took := e.At.Sub(p.At)
 		scopes, elsewhere := beside(p, e.At, faults)
 		if !elsewhere && len(scopes) == 0 {
-			calm = append(calm, took)
+			calm[p.Lane] = append(calm[p.Lane], took)
 		}
 		for _, scope := range scopes {
 			during[scope] = append(during[scope], took)
+			if lanes[scope] == nil {
+				lanes[scope] = map[string]bool{}
+			}
+			lanes[scope][p.Lane] = true
 		}
 	}
 	figures := map[Scope]Beside{}
 	for scope, all := range during {
-		figures[scope] = Beside{percentile(calm), percentile(all), len(calm), len(all)}
+		var alike []time.Duration // of the same lanes
+		for lane := range lanes[scope] {
+			alike = append(alike, calm[lane]...)
+		}
+		figures[scope] = Beside{percentile(alike), percentile(all), len(alike), len(all)}
 	}
 	return figures
 }

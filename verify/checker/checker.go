@@ -64,7 +64,7 @@ func (c *command) violation(invariant, commandID, format string, args ...any) []
 }
 
 // oneOutcome is I1: every accepted command has a terminal outcome, in the client's hands or
-// in its mailbox, and nothing stays in flight.
+// in its mailbox, and nothing stays in flight. Accepted = ended + in flight: the platform, too, accounts for each.
 func oneOutcome(b *book, c *command) (found []Violation) {
 	for _, row := range c.ledger {
 		if !row.Decided {
@@ -80,6 +80,9 @@ func oneOutcome(b *book, c *command) (found []Violation) {
 			found = append(found, c.violation("I1", accepted, "accepted one-way, and neither in the ledger nor a dead letter")...)
 		}
 		return found
+	}
+	if len(c.ledger) == 0 && b.kept[c.posts[0].Lane] {
+		found = append(found, c.violation("I1", accepted, "accepted, and in no row of the ledger: neither in flight nor ended")...)
 	}
 	waiting := 0
 	for _, m := range c.mailbox {

@@ -48,7 +48,7 @@ func good() []history.Event {
 	again, redrive := got("d", "9", answerA), row("d", "9", "")
 	again.Redrive, redrive.Redrive = 1, 1
 	delivered := row("a", "1", "")
-	delivered.Delivered = true
+	delivered.Delivered, delivered.Origin = true, "device"
 	return []history.Event{
 		post("a", "1", history.Accepted, 202), post("a", "2", history.Accepted, 202), ran("a", "1"),
 		got("a", "1", answerA), got("a", "1", answerA), got("a", "2", answerA), delivered,
@@ -94,6 +94,9 @@ func TestABrokenHistoryIsComplainedOf(t *testing.T) {
 		"an outcome is lost": {"I1", "no outcome reached", func(e []history.Event) []history.Event {
 			find(e, history.Ledger, "1").Delivered = false
 			return drop(e, history.Outcome, "a")
+		}},
+		"a command is in no account": {"I1", "neither in flight nor ended", func(e []history.Event) []history.Event {
+			return drop(e, history.Ledger, "3")
 		}},
 		"a claim stays open": {"I1", "still open", func(e []history.Event) []history.Event {
 			find(e, history.Ledger, "6").Decided = false

@@ -23,12 +23,20 @@ type Report struct {
 	Posts    map[string]int `json:"posts"`
 	Outcomes map[string]int `json:"outcomes"`
 	Faults   map[string]int `json:"faults"`
+	// On counts the faults by kind and by what kind of thing they broke.
+	On map[string]map[string]int `json:"on,omitempty"`
 	// Actions of operators by kind and answer; Redrives are commands that they sent again, by jobs too.
 	Actions  map[string]int `json:"actions,omitempty"`
 	Redrives int            `json:"redrives,omitempty"`
 	// Commands are those accepted, each id once; Executions what devices started.
 	Commands   int `json:"commands"`
 	Executions int `json:"executions"`
+	// Commands = OneWay + Got + Waiting + Open: of those accepted so many were one-way, so many outcomes came into their
+	// clients' hands, so many wait in their mailboxes, and so many are missing.
+	OneWay  int `json:"one_way"`
+	Got     int `json:"got"`
+	Waiting int `json:"waiting"`
+	Open    int `json:"open"`
 	// Copies are outcomes that a client got again under the same command id.
 	Copies int `json:"copies"`
 	// Longest time from the first accepted post to the first outcome in the client's hands,
@@ -46,12 +54,15 @@ type Report struct {
 }
 
 // journey is a command on its way.
-type journey struct{ sent, came time.Time }
+type journey struct {
+	sent, came           time.Time
+	oneWay, got, waiting bool
+}
 
 // Of a history.
 func Of(events []history.Event) Report {
 	r := Report{
-		Posts: map[string]int{}, Outcomes: map[string]int{}, Faults: map[string]int{}, Actions: map[string]int{}, During: map[string]time.Duration{}, Helped: map[string]int{},
+		Posts: map[string]int{}, Outcomes: map[string]int{}, Faults: map[string]int{}, Actions: map[string]int{}, During: map[string]time.Duration{}, Helped: map[string]int{}, On: map[string]map[string]int{},
 		Violations: append([]checker.Violation{}, checker.Check(events)...),
 	}
 	r.Beside = checker.Bulkheads(events)
@@ -75,8 +86,12 @@ func Of(events []history.Event) Report {
 				word = e.Origin
 			}
 			r.Outcomes[word]++
-			if j := journeys[nameOf(e)]; j != nil && j.came.IsZero() && e.Client == "online" && e.Redrive == 0 {
-				j.came = e.At
+			if j := journeys[nameOf(e)]; j != nil && e.Redrive == 0 {
+				j.arrive(e)
+			}
+		case history.Mailbox:
+			if j := journeys[nameOf(e)]; j != nil && !e.Delivered {
+				j.waiting = true
 			}
 		case history.Action:
 			r.Actions[e.Name+" "+e.Answer]++
@@ -88,6 +103,12 @@ func Of(events []history.Event) Report {
 			r.Executions++
 		case history.Fault:
 			r.Faults[e.Detail]++
+			if r.On[e.Detail] == nil {
+				r.On[e.Detail] = map[string]int{}
+			}
+			if e.Of != "" {
+				r.On[e.Detail][e.Of]++
+			}
 			faults = append(faults, e)
 		case history.Helped:
 			r.Helped[e.Detail]++
@@ -96,7 +117,31 @@ func Of(events []history.Event) Report {
 		}
 	}
 	r.time(journeys, faults)
+	r.conserve(journeys)
 	return r
+}
+
+func (j *journey) arrive(e history.Event) {
+	j.got = true
+	if j.came.IsZero() && e.Client == "online" {
+		j.came = e.At
+	}
+}
+
+// conserve counts where each accepted command ended.
+func (r *Report) conserve(journeys map[string]*journey) {
+	for _, j := range journeys {
+		switch {
+		case j.oneWay:
+			r.OneWay++
+		case j.got:
+			r.Got++
+		case j.waiting:
+			r.Waiting++
+		default:
+			r.Open++
+		}
+	}
 }
 
 // sent are the accepted commands by name. An outcome may be written down before the answer to its post is.
@@ -104,7 +149,7 @@ func sent(events []history.Event) map[string]*journey {
 	journeys := map[string]*journey{}
 	for _, e := range events {
 		if name := nameOf(e); e.Kind == history.Post && e.Answer == history.Accepted && journeys[name] == nil {
-			journeys[name] = &journey{sent: e.At}
+			journeys[name] = &journey{sent: e.At, oneWay: e.OneWay}
 		}
 	}
 	return journeys
@@ -140,6 +185,7 @@ func (r Report) String() string {
 		fmt.Fprintf(&b, ", broker nodes %d", r.Nodes)
 	}
 	fmt.Fprintf(&b, ": %d commands accepted, %d executions\n", r.Commands, r.Executions)
+	fmt.Fprintf(&b, "  accepted %d = %d one-way + %d outcomes in clients' hands + %d in mailboxes + %d in flight\n", r.Commands, r.OneWay, r.Got, r.Waiting, r.Open)
 	if len(r.Faults) > 0 {
 		fmt.Fprintf(&b, "  faults:   %s\n", Counts(r.Faults))
 	}

@@ -33,10 +33,11 @@ func run() error {
 	seed := flag.Uint64("seed", rand.Uint64N(1_000_000), "the `seed` of faults and load; the same one breaks the same things")
 	duration := flag.Duration("duration", 5*time.Minute, "how long faults are injected; 0 for the load alone")
 	fault := flag.String("fault", "", "inject these `faults` and no others, say kill,cut@database; an unknown one lists all")
-	each := flag.Bool("each", false, "every kind of fault once, one after the other, instead of a mixture for the duration")
+	each := flag.Int("each", 0, "every kind of fault so many `times`, one after the other, instead of a mixture for the duration")
+	every := flag.Bool("every", false, "every kind of fault on every kind of target once, mixed, instead of a mixture for the duration")
 	quiet := flag.Duration("load", 0, "how long the load goes on after the last fault")
 	rate := flag.Float64("rate", 4, "posts a second of each of the ten clients")
-	nodes := flag.Int("nodes", 1, "nodes of the broker: 1, or 3 for a cluster")
+	nodes := flag.Int("nodes", 3, "nodes of the broker: 3 for a cluster, or 1")
 	folder := flag.String("folder", "", "where history.jsonl is left; a new temporary `folder` when empty")
 	page := flag.String("page", "", "instead of a run: write this `file` about the runs whose report.json or history.jsonl follow")
 	flag.Parse()
@@ -64,7 +65,7 @@ func run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	report, err := suite.Run(ctx, suite.Config{
-		Seed: *seed, Faults: *duration, Only: only, Each: *each, Load: *quiet, Rate: *rate, Nodes: *nodes, Folder: absolute, Progress: os.Stderr,
+		Seed: *seed, Faults: *duration, Only: only, Each: *each, Every: *every, Load: *quiet, Rate: *rate, Nodes: *nodes, Folder: absolute, Progress: os.Stderr,
 	})
 	fmt.Print(report)
 	fmt.Println("  history:", filepath.Join(absolute, "history.jsonl"))

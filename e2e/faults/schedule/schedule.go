@@ -37,6 +37,8 @@ const (
 	Network
 	// Cluster is all nodes together.
 	Cluster
+	// Fleet is all services together.
+	Fleet
 )
 
 // Target is something that can be broken.
@@ -46,6 +48,8 @@ type Target struct {
 	// Of is what the target is a part of; the parts of one thing are never broken at the same
 	// time. Its own name when empty.
 	Of string
+	// Kind is what the target has in common with its like: "api" of api-0 and api-1. Its own name when empty.
+	Kind string
 }
 
 func (t Target) whole() string {
@@ -55,12 +59,27 @@ func (t Target) whole() string {
 	return t.Of
 }
 
+func (t Target) kind() string {
+	if t.Kind == "" {
+		return t.Name
+	}
+	return t.Kind
+}
+
+// rest is what the target gets between two faults.
+func (t Target) rest() time.Duration {
+	if t.Class >= Server {
+		return serverRest
+	}
+	return rest
+}
+
 // Fault is one entry of a plan.
 type Fault struct {
 	Target string
 	Action Action
-	// Of is the target's.
-	Of string
+	// Of and Kind are the target's.
+	Of, Kind string
 	// At counts from the plan's beginning; For is how long the fault lasts.
 	At, For time.Duration
 	// Nth time that something happens is when the fault comes; 0 is at once.
@@ -91,56 +110,29 @@ func Draw(seed uint64, targets []Target, total time.Duration, only []Choice) []F
 	var plan []Fault
 	for at := minGap; at < total; at += minGap + upTo(random, maxGap-minGap) {
 		target, way := menu.draw(random)
-		fault := Fault{
-			Target: target.Name, Of: target.whole(), Action: way.action, At: at,
-			For: (way.least + upTo(random, way.most-way.least)).Round(time.Millisecond),
-		}
-		if way.long && random.IntN(3) == 0 {
-			fault.For = long
-		}
-		if way.nth > 0 {
-			fault.Nth = 1 + random.IntN(way.nth)
-		}
-		if free[fault.Of] > at {
+		if free[target.whole()] > at {
 			continue // still broken, or just healed
 		}
-		pause := rest
-		if target.Class >= Server {
-			pause = serverRest
-		}
-		free[fault.Of] = at + fault.For + pause
+		fault := way.fault(random, target, at)
+		free[fault.Of] = at + fault.For + target.rest()
 		plan = append(plan, fault)
 	}
 	return plan
 }
 
-// Each makes a plan of every kind of fault once, each on one of its targets. They are for one after the other, each when
-// the one before is over; so none says when it begins.
-func Each(seed uint64, targets []Target, only []Choice) (plan []Fault) {
-	random := rand.New(rand.NewPCG(seed, 0))
-	menu := newMenu(targets, only)
-	for _, action := range Actions() {
-		var ways []way
-		var open []Target
-		for _, t := range targets {
-			for _, w := range menu.ways[t.Name] {
-				if w.action == action {
-					ways, open = append(ways, w), append(open, t)
-				}
-			}
-		}
-		if len(open) == 0 {
-			continue
-		}
-		at := random.IntN(len(open))
-		target, way := open[at], ways[at]
-		fault := Fault{Target: target.Name, Of: target.whole(), Action: action, For: way.most}
-		if way.nth > 0 {
-			fault.Nth = 1 + random.IntN(way.nth)
-		}
-		plan = append(plan, fault)
+// fault breaks a target in this way at some time.
+func (w way) fault(random *rand.Rand, target Target, at time.Duration) Fault {
+	f := Fault{
+		Target: target.Name, Of: target.whole(), Kind: target.kind(), Action: w.action, At: at,
+		For: (w.least + upTo(random, w.most-w.least)).Round(time.Millisecond),
 	}
-	return plan
+	if w.long && random.IntN(3) == 0 {
+		f.For = long
+	}
+	if w.nth > 0 {
+		f.Nth = 1 + random.IntN(w.nth)
+	}
+	return f
 }
 
 // menu is what can be drawn: of each class its targets, and of each target its ways.

@@ -15,6 +15,7 @@ func targets() []schedule.Target {
 		{Name: "api-0"}, {Name: "pusher-0"}, {Name: "api-0 to broker", Class: schedule.Wire}, {Name: "broker", Class: schedule.Server},
 		{Name: "api-0 at before-publish", Class: schedule.Point, Of: "api-0"}, {Name: "devices of t", Class: schedule.Tenant}, {Name: "lane l", Class: schedule.Lane}, {Name: "web of t", Class: schedule.Outside}, {Name: "in db", Class: schedule.Database},
 		{Name: "disk", Class: schedule.Disk}, {Name: "log", Class: schedule.Log}, {Name: "in broker", Class: schedule.Broker}, {Name: "node", Class: schedule.Node}, {Name: "cluster", Class: schedule.Cluster}, {Name: "between", Class: schedule.Network},
+		{Name: "fleet", Class: schedule.Fleet},
 	}
 }
 
@@ -47,7 +48,7 @@ func TestAnHourBreaksEverythingInEveryWay(t *testing.T) {
 		"node kill", "node end", "node pause", "between partition", "between partition-leader", "between partition-one-way", "between partition-flapping", "cluster kill-leader", "cluster kill-two", "cluster restart-all",
 		"api-0 clock-ahead", "api-0 clock-behind", "api-0 to broker answers-lost", "in db database-slow", "in db database-read-only", "in db database-connections",
 		"disk database-full", "log database-log-full", "in broker memory-alarm", "in broker disk-alarm", "in broker queue-full", "in broker no-dead-letters",
-		"in broker policy", "devices of t tenant-stuck", "lane l lane-stuck", "web of t half-open", "in broker consumer-timeout", "api-0 at before-publish kill-at", "api-0 at before-publish hold-at",
+		"in broker policy", "devices of t tenant-stuck", "lane l lane-stuck", "web of t half-open", "in broker consumer-timeout", "fleet rolling", "fleet scale-dispatchers", "fleet scale-pushers", "fleet retire-pusher", "api-0 at before-publish kill-at", "api-0 at before-publish hold-at",
 	} {
 		if seen[want] == 0 {
 			t.Errorf("never: %s", want)
@@ -78,7 +79,7 @@ func TestOneKindOfFaultIsDrawnAlone(t *testing.T) {
 
 func TestEveryKindOfFaultComesOnceByItself(t *testing.T) {
 	t.Parallel()
-	plan := schedule.Each(5, targets(), nil)
+	plan := schedule.Each(5, targets(), nil, 1)
 	seen := map[schedule.Action]bool{}
 	for _, f := range plan {
 		if seen[f.Action] || f.For <= 0 || f.Target == "" || f.Of == "" {
@@ -86,15 +87,53 @@ func TestEveryKindOfFaultComesOnceByItself(t *testing.T) {
 		}
 		seen[f.Action] = true
 	}
-	if len(seen) != len(schedule.Actions()) || !reflect.DeepEqual(plan, schedule.Each(5, targets(), nil)) {
+	if len(seen) != len(schedule.Actions()) || !reflect.DeepEqual(plan, schedule.Each(5, targets(), nil, 1)) {
 		t.Errorf("%d kinds of %d, or another plan the second time", len(seen), len(schedule.Actions()))
 	}
 	only, err := schedule.ParseChoices("kill@pusher")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if plan := schedule.Each(5, targets(), only); len(plan) != 1 || plan[0].Target != "pusher-0" {
+	if plan := schedule.Each(5, targets(), only, 1); len(plan) != 1 || plan[0].Target != "pusher-0" {
 		t.Errorf("of one kind: %v", plan)
+	}
+}
+
+func TestRoundsBringTheSameKindsAgain(t *testing.T) {
+	t.Parallel()
+	only, err := schedule.ParseChoices("lane-stuck,tenant-stuck")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var order []schedule.Action
+	for _, f := range schedule.Each(5, targets(), only, 2) {
+		order = append(order, f.Action)
+	}
+	if !slices.Equal(order, []schedule.Action{schedule.LaneStuck, schedule.TenantStuck, schedule.LaneStuck, schedule.TenantStuck}) {
+		t.Errorf("two rounds are %v", order)
+	}
+}
+
+func TestEveryFaultComesOnEveryKindOfTarget(t *testing.T) {
+	t.Parallel()
+	all := append(targets(), schedule.Target{Name: "api-1", Kind: "api"})
+	all[0].Kind = "api"
+	seen, ends := map[string]int{}, map[string]time.Duration{}
+	last := time.Duration(0)
+	plan := schedule.Every(5, all, nil)
+	for _, f := range plan {
+		if seen[string(f.Action)+" "+f.Kind]++; f.At < ends[f.Of] || f.At < last {
+			t.Errorf("%s: out of order, or while its target is broken until %s", f, ends[f.Of])
+		}
+		ends[f.Of], last = f.At+f.For, f.At
+	}
+	for _, want := range []string{"kill api", "pause api", "clock-ahead api", "kill pusher-0", "trickle api-0 to broker", "trickle web of t", "kill-at api-0 at before-publish", "rolling fleet"} {
+		if seen[want] != 1 {
+			t.Errorf("%d times: %s", seen[want], want)
+		}
+	}
+	if seen["kill api-0"]+seen["kill api-1"] != 0 || !reflect.DeepEqual(plan, schedule.Every(5, all, nil)) {
+		t.Error("two of one kind are told apart, or the seed gives another plan")
 	}
 }
 

@@ -71,7 +71,7 @@ type way struct {
 
 // shares say how often something of each class is broken.
 func shares() map[Class]int {
-	return map[Class]int{Process: 4, Point: 4, Wire: 4, Outside: 3, Tenant: 1, Lane: 1, Database: 2, Disk: 1, Log: 1, Broker: 2, Server: 2, Node: 1, Network: 2, Cluster: 1}
+	return map[Class]int{Process: 4, Point: 4, Wire: 4, Outside: 3, Tenant: 1, Lane: 1, Database: 2, Disk: 1, Log: 1, Broker: 2, Server: 2, Node: 1, Network: 2, Cluster: 1, Fleet: 1}
 }
 
 // ways is how the targets of each class are broken.
@@ -127,6 +127,6 @@ func ways() map[Class][]way {
 			{action: Kill, weight: 1, least: 2 * short, most: 4 * time.Second},
 			{action: End, weight: 1, least: 2 * short, most: 4 * time.Second},
 		},
-		Node: nodeWays(), Network: networkWays(), Cluster: clusterWays(),
+		Node: nodeWays(), Network: networkWays(), Cluster: clusterWays(), Fleet: fleetWays(),
 	}
 }

@@ -28,6 +28,7 @@ func (s *site) load(ctx context.Context, cfg Config, log *history.Log) (*load.Lo
 			plan.Pushers = append(plan.Pushers, "ws://"+s.Service(p.name).Public)
 		}
 	}
+	plan.Pushers = append(plan.Pushers, "ws://"+s.Service(s.morePusher.name).Public) // there for a while only
 	for i := range tenants {
 		tenant := load.Tenant{Name: tenantName(i), Keys: map[string]string{}, Agent: agentName}
 		for _, client := range load.Manners() {

@@ -24,7 +24,7 @@ func (s *site) brokers() []schedule.Target {
 	}
 	all := []schedule.Target{{Name: cluster, Class: schedule.Cluster}}
 	for _, name := range slices.Sorted(maps.Keys(s.nodes)) {
-		all = append(all, schedule.Target{Name: name, Class: schedule.Node, Of: cluster})
+		all = append(all, schedule.Target{Name: name, Class: schedule.Node, Of: cluster, Kind: "a node of the broker"})
 	}
 	if s.network != nil {
 		all = append(all, schedule.Target{Name: betweenNodes, Class: schedule.Network, Of: cluster})

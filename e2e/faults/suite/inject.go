@@ -30,8 +30,11 @@ type injector struct {
 
 // carryOut injects what is to be injected into these targets, and returns when all is healed.
 func (i *injector) carryOut(ctx context.Context, cfg Config, targets []schedule.Target) error {
-	if cfg.Each {
-		return i.each(ctx, schedule.Each(cfg.Seed, targets, cfg.Only))
+	switch {
+	case cfg.Each > 0:
+		return i.each(ctx, schedule.Each(cfg.Seed, targets, cfg.Only, cfg.Each))
+	case cfg.Every:
+		return i.run(ctx, schedule.Every(cfg.Seed, targets, cfg.Only))
 	}
 	return i.run(ctx, schedule.Draw(cfg.Seed, targets, cfg.Faults, cfg.Only))
 }
@@ -75,7 +78,7 @@ func (i *injector) inject(ctx context.Context, f schedule.Fault) {
 		i.say("%s %s: %v", f.Action, f.Target, err)
 		return
 	}
-	e := history.Event{At: began, Kind: history.Fault, Name: f.Target, Detail: string(f.Action), Took: time.Since(began)}
+	e := history.Event{At: began, Kind: history.Fault, Name: f.Target, Of: f.Kind, Detail: string(f.Action), Took: time.Since(began)}
 	i.log.Add(belongs(e))
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -109,7 +112,7 @@ type breaker func(ctx context.Context, f schedule.Fault) error
 func (s *site) breakers() map[schedule.Action]breaker {
 	all := map[schedule.Action]breaker{}
 	for _, some := range []map[schedule.Action]breaker{
-		s.processBreakers(), s.clusterBreakers(), s.partitionBreakers(), s.pointBreakers(), s.clockBreakers(), s.linkBreakers(), s.databaseBreakers(), s.brokerBreakers(),
+		s.processBreakers(), s.clusterBreakers(), s.partitionBreakers(), s.pointBreakers(), s.clockBreakers(), s.linkBreakers(), s.databaseBreakers(), s.brokerBreakers(), s.fleetBreakers(),
 	} {
 		maps.Copy(all, some)
 	}

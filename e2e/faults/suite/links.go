@@ -36,7 +36,7 @@ func (s *site) through(ctx context.Context, name, target string) (string, error)
 func (s *site) outsideTargets() []schedule.Target {
 	var all []schedule.Target
 	for _, name := range slices.Sorted(maps.Keys(s.outside)) {
-		all = append(all, schedule.Target{Name: name, Class: schedule.Outside})
+		all = append(all, schedule.Target{Name: name, Class: schedule.Outside, Kind: outsideKind(name)})
 	}
 	return all
 }

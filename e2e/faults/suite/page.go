@@ -17,10 +17,10 @@ import (
 func Page(reports []summary.Report) string {
 	var b strings.Builder
 	b.WriteString(preface)
-	b.WriteString("| seed | nodes | faults | accepted | refused | in doubt | executions | answered | failed | copies | longest to an outcome | ready after healing | violations |\n")
-	b.WriteString("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n")
+	b.WriteString("| seed | nodes | faults | accepted | one-way | in clients' hands | in mailboxes | in flight | refused | in doubt | executions | answered | failed | copies | longest to an outcome | ready after healing | violations |\n")
+	b.WriteString("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n")
 	var all totals
-	faults, reasons := map[string]int{}, map[string]int{}
+	faults, reasons := map[string]map[string]int{}, map[string]int{}
 	for _, r := range reports {
 		failed := 0
 		for word, n := range r.Outcomes {
@@ -31,7 +31,12 @@ func Page(reports []summary.Report) string {
 		}
 		total := 0
 		for kind, n := range r.Faults {
-			faults[kind] += n
+			if faults[kind] == nil {
+				faults[kind] = map[string]int{}
+			}
+			for on, times := range r.On[kind] {
+				faults[kind][on] += times
+			}
 			total += n
 		}
 		all.add(r)
@@ -39,13 +44,14 @@ func Page(reports []summary.Report) string {
 		if r.Alone {
 			seed += ", alone"
 		}
-		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d | %d | %d | %d | %d | %d | %s | %s | %d |\n", seed, r.Nodes, total, r.Commands,
+		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %s | %s | %d |\n", seed, r.Nodes, total,
+			r.Commands, r.OneWay, r.Got, r.Waiting, r.Open,
 			r.Posts["refused"], r.Posts["in_doubt"], r.Executions, r.Outcomes["device"], failed, r.Copies,
 			r.Longest.Round(100*time.Millisecond), r.Ready.Round(10*time.Millisecond), len(r.Violations))
 	}
 	fmt.Fprintf(&b, "\nIn all %d runs: %d commands accepted, lost %d, doubled %d, posts in doubt %d, outcomes in doubt (executed: maybe) %d.\n",
 		len(reports), all.commands, all.lost, all.doubled, all.doubtful, all.maybe)
-	b.WriteString("\nAccepted counts commands, each id once; refused and in doubt count posts. The longest time is from the accepted POST to the\n" +
+	b.WriteString("\nAccepted counts commands, each id once, and is the sum of the four after it; refused and in doubt count posts. The longest time is from the accepted POST to the\n" +
 		"outcome in the hands of a client that stays connected, faults included. \"Alone\" is a run in which every kind of fault came once, by itself.\n")
 	helped(&b, reports)
 	perFault(&b, reports, faults)
@@ -58,14 +64,18 @@ func Page(reports []summary.Report) string {
 
 // perFault tells of each kind of fault how often it was injected, and the longest time to an
 // outcome of the commands that were under way meanwhile.
-func perFault(b *strings.Builder, reports []summary.Report, faults map[string]int) {
-	b.WriteString("\n## Faults\n\n| fault | injected | longest to an outcome of a command under way meanwhile, alone | mixed |\n| --- | --- | --- | --- |\n")
+func perFault(b *strings.Builder, reports []summary.Report, faults map[string]map[string]int) {
+	b.WriteString("\n## Faults\n\n| fault | injected | on | longest to an outcome of a command under way meanwhile, alone | mixed |\n| --- | --- | --- | --- | --- |\n")
 	for _, kind := range slices.Sorted(maps.Keys(faults)) {
 		longest := map[bool]time.Duration{}
 		for _, r := range reports {
 			longest[r.Alone] = max(longest[r.Alone], r.During[kind])
 		}
-		fmt.Fprintf(b, "| %s | %d | %s | %s |\n", kind, faults[kind], told(longest[true]), told(longest[false]))
+		times := 0
+		for _, n := range faults[kind] {
+			times += n
+		}
+		fmt.Fprintf(b, "| %s | %d | %s | %s | %s |\n", kind, times, summary.Counts(faults[kind]), told(longest[true]), told(longest[false]))
 	}
 	b.WriteString("\nMixed, a time is that of the worst company a fault had. Times are of clients that stay connected.\n")
 }
@@ -80,14 +90,14 @@ func told(longest time.Duration) string {
 // bulkheads are the figures of I8, of runs that have enough for one.
 func bulkheads(b *strings.Builder, reports []summary.Report) {
 	b.WriteString("\n## Beside others' faults\n\nThe 99th percentile from the post to the outcome of quick commands, in calm and while a fault of another client, device, tenant or lane\n" +
-		"lasted, in the same run. Runs with fewer than 50 such commands are left out.\n\n| seed | fault of another | in calm | beside it |\n| --- | --- | --- | --- |\n")
+		"lasted, in the same run. Runs with fewer than 50 such commands are left out.\n\n| seed | fault of another | in calm | beside it | times as long |\n| --- | --- | --- | --- | --- |\n")
 	shown := 0
 	for _, r := range reports {
 		for _, scope := range slices.Sorted(maps.Keys(r.Beside)) {
 			if f := r.Beside[scope]; f.Enough() {
 				shown++
-				fmt.Fprintf(b, "| %s | %s | %s (%d commands) | %s (%d commands) |\n", r.Seed, scope,
-					f.Calm.Round(time.Millisecond), f.CalmCount, f.During.Round(time.Millisecond), f.DuringCount)
+				fmt.Fprintf(b, "| %s | %s | %s (%d commands) | %s (%d commands) | %.1f |\n", r.Seed, scope,
+					f.Calm.Round(time.Millisecond), f.CalmCount, f.During.Round(time.Millisecond), f.DuringCount, f.During.Seconds()/f.Calm.Seconds())
 			}
 		}
 	}

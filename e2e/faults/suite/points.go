@@ -38,7 +38,7 @@ func (p part) points() []schedule.Target {
 	}
 	var targets []schedule.Target
 	for _, point := range points {
-		targets = append(targets, schedule.Target{Name: p.name + at + string(point), Of: p.name, Class: schedule.Point})
+		targets = append(targets, schedule.Target{Name: p.name + at + string(point), Of: p.name, Kind: p.kind() + at + string(point), Class: schedule.Point})
 	}
 	return targets
 }

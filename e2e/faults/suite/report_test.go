@@ -24,7 +24,7 @@ func TestARunIsSummedUp(t *testing.T) {
 		{Kind: history.Run, Name: "7", Count: 3}, got, post, post, refused, again, redriven,
 		{Kind: history.Letter, Tenant: "t", Client: "online", ID: "1", CommandID: "c1", As: "c2", Redrive: 1, Name: "redriven", Executed: "no"},
 		{Kind: history.Execution, Tenant: "t", CommandID: "c1"},
-		{Kind: history.Fault, Name: "api-0", Detail: "kill", At: at.Add(time.Second), Took: time.Minute},
+		{Kind: history.Fault, Name: "api-0", Of: "api", Detail: "kill", At: at.Add(time.Second), Took: time.Minute},
 		{Kind: history.Fault, Name: "api-1", Detail: "cut", At: at.Add(3 * time.Second), Took: time.Minute},
 		{Kind: history.Queue, Name: "q", Count: 1},
 	})
@@ -32,8 +32,11 @@ func TestARunIsSummedUp(t *testing.T) {
 		report.Posts[history.Refused] != 1 || report.Faults["kill"] != 1 || len(report.During) != 1 || report.During["kill"] != 2*time.Second || len(report.Violations) != 1 {
 		t.Errorf("summed up as %+v", report)
 	}
-	if page := suite.Page([]summary.Report{report}); !strings.Contains(page, "| 7 | 3 | 2 | 1 | 1 | 0 | 1 | 2 | 0 | 1 | 2s | 0s | 1 |") {
+	if page := suite.Page([]summary.Report{report}); !strings.Contains(page, "| 7 | 3 | 2 | 1 | 0 | 1 | 0 | 0 | 1 | 0 | 1 | 2 | 0 | 1 | 2s | 0s | 1 |") {
 		t.Errorf("the page has no such line:\n%s", page)
+	}
+	if page := suite.Page([]summary.Report{report}); !strings.Contains(page, "| kill | 1 | api 1 | - | 2s |") {
+		t.Errorf("the page does not say what was killed:\n%s", page)
 	}
 	if text := report.String(); !strings.Contains(text, "I7: queue q") || !strings.Contains(text, "kill 1") {
 		t.Errorf("the report says %s", text)

@@ -43,7 +43,8 @@ type part struct {
 // site is one installation with a breakable link between each process and what it needs.
 type site struct {
 	*platform.Platform
-	parts  []part
+	parts []part
+	spares
 	links  map[string]*link.Link
 	folder string
 	things *link.Link
@@ -118,6 +119,7 @@ func raise(ctx context.Context, folder string, nodes int, log *history.Log, say 
 		{name: "dispatcher-1", program: services.Dispatcher, env: map[string]string{"CUPLINE_ROLES": "work"}},
 		{name: asideName, program: services.Dispatcher, env: map[string]string{"CUPLINE_ROLES": "work", "CUPLINE_LANES": aside}},
 		{name: "recorder-0", program: services.Dispatcher, env: map[string]string{"CUPLINE_ROLES": "record"}},
+		{name: "recorder-1", program: services.Dispatcher, env: map[string]string{"CUPLINE_ROLES": "record"}},
 		{name: "pusher-0", program: services.Pusher, env: map[string]string{"CUPLINE_SLOT": "pusher-0"}},
 		{name: "pusher-1", program: services.Pusher, env: map[string]string{"CUPLINE_SLOT": "pusher-1"}},
 	} {
@@ -137,7 +139,7 @@ func raise(ctx context.Context, folder string, nodes int, log *history.Log, say 
 			return s, fmt.Errorf("start %s: %w", p.name, err)
 		}
 	}
-	return s, nil
+	return s, s.prepareSpares(ctx)
 }
 
 // wire puts links between a service and the broker and database.
@@ -167,6 +169,7 @@ func (s *site) wire(ctx context.Context, p *part) error {
 		env["CUPLINE_CONCURRENCY"] = "48"                    // so that queues can be full
 	case services.Pusher:
 		env["CUPLINE_RECONNECT_WINDOW"] = "3s" // so that what is left of it can be seen
+		env["CUPLINE_SLOT_FREE"] = slotFree
 	}
 	for name, value := range p.env {
 		env[name] = value
@@ -212,11 +215,11 @@ func (s *site) state(tenant string) string { return filepath.Join(s.folder, "sta
 func (s *site) targets() []schedule.Target {
 	var all []schedule.Target
 	for _, p := range s.parts {
-		all = append(all, schedule.Target{Name: p.name})
+		all = append(all, schedule.Target{Name: p.name, Kind: p.kind()})
 		all = append(all, p.points()...)
 		for _, n := range s.needs(p.program) {
 			if s.links[p.name+n.wire] != nil {
-				all = append(all, schedule.Target{Name: p.name + n.wire, Class: schedule.Wire})
+				all = append(all, schedule.Target{Name: p.name + n.wire, Class: schedule.Wire, Kind: p.kind() + unnumbered(n.wire)})
 			}
 		}
 	}
@@ -229,9 +232,10 @@ func (s *site) targets() []schedule.Target {
 	}
 	all = append(all, s.outsideTargets()...)
 	for i := range tenants {
-		all = append(all, schedule.Target{Name: devices + of + tenantName(i), Class: schedule.Tenant})
+		all = append(all, schedule.Target{Name: devices + of + tenantName(i), Class: schedule.Tenant, Kind: devices + " of a tenant"})
 	}
-	return append(all, schedule.Target{Name: devices, Class: schedule.Outside},
+	return append(all, schedule.Target{Name: devices, Class: schedule.Outside, Kind: "all devices over MQTT"},
+		schedule.Target{Name: fleet, Class: schedule.Fleet},
 		schedule.Target{Name: laneOf + topology.DefaultLane().Name, Class: schedule.Lane},
 		schedule.Target{Name: inDatabase, Of: database, Class: schedule.Database},
 		schedule.Target{Name: inBroker, Of: s.wholeBroker(), Class: schedule.Broker},

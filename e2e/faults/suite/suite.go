@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -40,8 +41,10 @@ type Config struct {
 	Seed uint64
 	// Faults is for how long faults begin; 0 runs the load without any.
 	Faults time.Duration
-	// Each injects every kind of fault once, one after the other, instead of a mixture for the time Faults.
-	Each bool
+	// Each injects every kind of fault so many times, one after the other, and Every each on every kind of target once,
+	// mixed; both instead of a mixture for the time Faults.
+	Each  int
+	Every bool
 	// Only are the faults to be injected, and no others; nil for all.
 	Only []schedule.Choice
 	// Load is for how long the load runs when there are no faults.
@@ -59,7 +62,7 @@ type Config struct {
 // event says what run this is.
 func (c Config) event() history.Event {
 	e := history.Event{Kind: history.Run, Name: strconv.FormatUint(c.Seed, 10), Count: max(c.Nodes, 1)}
-	if c.Each {
+	if c.Each > 0 {
 		e.Detail = history.Alone
 	}
 	return e
@@ -148,6 +151,10 @@ func (s *site) settle(ctx context.Context, l *load.Load, log *history.Log, say f
 	if err := l.Stop(); err != nil {
 		return err
 	}
+	slots, err := s.retired(ctx)
+	if err != nil {
+		return err
+	}
 	bindings, err := s.unbound(ctx)
 	if err != nil {
 		return err
@@ -156,7 +163,7 @@ func (s *site) settle(ctx context.Context, l *load.Load, log *history.Log, say f
 	if err != nil {
 		return err
 	}
-	for _, e := range append(queues, bindings...) {
+	for _, e := range slices.Concat(queues, bindings, slots) {
 		log.Add(e)
 	}
 	if err := s.compare(ctx, log); err != nil {
