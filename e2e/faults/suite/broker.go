@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/cupline/cupline/e2e/faults/schedule"
 	"github.com/cupline/cupline/local/services"
@@ -97,14 +99,19 @@ func (s *site) noDeadLetters(ctx context.Context, f schedule.Fault) error {
 func (s *site) consumerTimeout(ctx context.Context, f schedule.Fault) error {
 	whole := context.WithoutCancel(ctx)
 	set := func(timeout, tick string) error {
-		return errors.Join(s.Broker.Apply(whole, "application set_env [rabbit,consumer_timeout,"+timeout+"]"),
-			s.Broker.Apply(whole, "application set_env [rabbit,channel_tick_interval,"+tick+"]"), s.closeConnections(whole))
+		return errors.Join(s.applyAll(whole, "application set_env [rabbit,consumer_timeout,"+timeout+"]"),
+			s.applyAll(whole, "application set_env [rabbit,channel_tick_interval,"+tick+"]"), s.closeConnections(whole))
 	}
 	if err := set("1500", "500"); err != nil {
 		return err
 	}
 	pause(ctx, f.For)
 	return set("1800000", "60000")
+}
+
+// applyAll has every node of the broker apply one function.
+func (s *site) applyAll(ctx context.Context, function string) error {
+	return each(slices.Sorted(maps.Keys(s.nodes)), func(name string) error { return s.nodes[name].Apply(ctx, function) })
 }
 
 // closeConnections closes those of AMQP clients; they come back by themselves.

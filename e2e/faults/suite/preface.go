@@ -7,8 +7,8 @@ const preface = `# Reliability
 
 What is promised: every accepted command ends in exactly one outcome that reaches its client; what is not
 idempotent is never executed twice; what may have been executed is said to be in doubt. ` + "`make faults`" + ` tries to
-break that: two of each service, a recorder, a dispatcher of a lane aside, two agents, a broker and Postgres as real processes, each service's
-links through a proxy; ten clients in two tenants that are online, flapping, slow, offline and polling; devices over
+break that: two of each service, two recorders, a dispatcher of a lane aside, two agents, a broker (three nodes, or one) and Postgres as real
+processes, each service's links through a proxy; ten clients in two tenants that are online, flapping, slow, offline and polling; devices over
 HTTP and MQTT that answer fast, slow, late, twice and never; repeated posts, also with another body; operators that
 redrive and discard dead letters, one by one and by jobs. Several faults at a time are drawn from a seed:
 
@@ -23,6 +23,8 @@ redrive and discard dead letters, one by one and by jobs. Several faults at a ti
   live), consumer-timeout (passed)
 - of a cluster of three nodes: kill-leader, kill-two, restart-all; and as root, each node on a host of its own: partition (one from the two others),
   partition-leader, partition-one-way (only what one sends is lost), partition-flapping (0.7 s on, 0.7 s off)
+- rolling (every process ended in order and started again, one after the other), scale-dispatchers and scale-pushers (one more for a while),
+  retire-pusher (one more, killed for good: its slot is pruned by the others)
 - tenant-stuck: none of one tenant's devices answers; lane-stuck: all dispatchers of the default lane stand still
 
 Then all is healed and drained, and the history of what clients sent and got, devices executed, and Postgres and the
@@ -30,14 +32,14 @@ broker hold is checked:
 
 | | invariant |
 | --- | --- |
-| I1 | every accepted command has an outcome in its client's hands or mailbox, and nothing stays in flight |
+| I1 | every accepted command has an outcome in its client's hands or mailbox, and nothing stays in flight; the ledger accounts for each |
 | I2 | never two different outcomes for one command, nor for one id but duplicate_id; copies are identical and few |
 | I3 | a command that is not idempotent is executed at most once, and once more at most by each redrive; what may have been executed is redriven only when the operator says so; where the outcome says executed: no, never |
-| I4 | every failure is in the audit trail with its reason, and has one dead letter |
+| I4 | every failure is in the audit trail with id, stage, reason and time, and has one dead letter in one state |
 | I5 | nothing refused is executed or answered; nothing expires early, by whatever clock; nothing good is refused but for overload or a broker that is away |
 | I6 | no outcome reaches another client; what counts as delivered was received |
-| I7 | after healing every service is ready within 30 s by itself, queues are empty, no binding is left, and no goroutine, file, socket or connection past 20 more than at first |
-| I8 | beside a fault of one client, device, tenant or lane the others' 99th percentile is within 3 times that in calm, or 1 s |
+| I7 | after healing every service is ready within 30 s by itself, queues are empty, no binding and no retired slot is left, and no goroutine, file, socket or connection past 20 more than at first |
+| I8 | beside a fault of one client, device, tenant or lane the others' 99th percentile is within 3 times that in calm on the same lanes, or 1 s |
 
 ## Runs
 

@@ -104,14 +104,14 @@ func raise(ctx context.Context, folder string, nodes int, log *history.Log, say 
 		return s, err
 	}
 	s.nodes[broker] = s.Broker
-	if err := errors.Join(s.mountDisks(ctx), s.Broker.Apply(ctx, retryDeadLetters)); err != nil {
+	for i, peer := range s.Peers {
+		s.nodes[nodeName(i+1)] = peer
+	}
+	if err := errors.Join(s.mountDisks(ctx), s.applyAll(ctx, retryDeadLetters)); err != nil {
 		return s, err
 	}
 	if _, err := s.CLI(ctx, "lanes", "put", aside); err != nil {
 		return s, err
-	}
-	for i, peer := range s.Peers {
-		s.nodes[nodeName(i+1)] = peer
 	}
 	for _, p := range []part{
 		{name: "api-0", program: services.API}, {name: "api-1", program: services.API},
