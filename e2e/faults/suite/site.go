@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/cupline/cupline/chassis/failpoint"
@@ -64,10 +65,11 @@ type site struct {
 
 // wires that each process has.
 const (
-	toDatabase = " to database"
+	wire       = " to "
 	devices    = "devices"
 	broker     = "broker"
 	database   = "database"
+	toDatabase = wire + database
 )
 
 // nodeName is what the broker's nodes are called here, the first one being 0.
@@ -113,16 +115,7 @@ func raise(ctx context.Context, folder string, nodes int, log *history.Log, say 
 	if _, err := s.CLI(ctx, "lanes", "put", aside); err != nil {
 		return s, err
 	}
-	for _, p := range []part{
-		{name: "api-0", program: services.API}, {name: "api-1", program: services.API},
-		{name: "dispatcher-0", program: services.Dispatcher, env: map[string]string{"CUPLINE_ROLES": "work"}},
-		{name: "dispatcher-1", program: services.Dispatcher, env: map[string]string{"CUPLINE_ROLES": "work"}},
-		{name: asideName, program: services.Dispatcher, env: map[string]string{"CUPLINE_ROLES": "work", "CUPLINE_LANES": aside}},
-		{name: "recorder-0", program: services.Dispatcher, env: map[string]string{"CUPLINE_ROLES": "record"}},
-		{name: "recorder-1", program: services.Dispatcher, env: map[string]string{"CUPLINE_ROLES": "record"}},
-		{name: "pusher-0", program: services.Pusher, env: map[string]string{"CUPLINE_SLOT": "pusher-0"}},
-		{name: "pusher-1", program: services.Pusher, env: map[string]string{"CUPLINE_SLOT": "pusher-1"}},
-	} {
+	for _, p := range parts() {
 		if err := s.wire(ctx, &p); err != nil {
 			return s, err
 		}
@@ -140,6 +133,20 @@ func raise(ctx context.Context, folder string, nodes int, log *history.Log, say 
 		}
 	}
 	return s, s.prepareSpares(ctx)
+}
+
+// parts are the services; agents come with their tenants.
+func parts() []part {
+	return []part{
+		{name: "api-0", program: services.API}, {name: "api-1", program: services.API},
+		{name: "dispatcher-0", program: services.Dispatcher, env: map[string]string{"CUPLINE_ROLES": "work"}},
+		{name: "dispatcher-1", program: services.Dispatcher, env: map[string]string{"CUPLINE_ROLES": "work"}},
+		{name: asideName, program: services.Dispatcher, env: map[string]string{"CUPLINE_ROLES": "work", "CUPLINE_LANES": aside}},
+		{name: "recorder-0", program: services.Dispatcher, env: map[string]string{"CUPLINE_ROLES": "record"}},
+		{name: "recorder-1", program: services.Dispatcher, env: map[string]string{"CUPLINE_ROLES": "record"}},
+		{name: "pusher-0", program: services.Pusher, env: map[string]string{"CUPLINE_SLOT": "pusher-0"}},
+		{name: "pusher-1", program: services.Pusher, env: map[string]string{"CUPLINE_SLOT": "pusher-1"}},
+	}
 }
 
 // wire puts links between a service and the broker and database.
@@ -187,7 +194,7 @@ func (s *site) needs(program string) []need {
 	// The last one first: queues are led by the node at which they are declared, and the
 	// leader is to be killed too.
 	for _, name := range slices.Backward(slices.Sorted(maps.Keys(s.nodes))) {
-		all = append(all, need{" to " + name, "AMQP_URL", s.nodes[name].URL()})
+		all = append(all, need{wire + name, "AMQP_URL", s.nodes[name].URL()})
 	}
 	return all
 }
@@ -217,9 +224,9 @@ func (s *site) targets() []schedule.Target {
 	for _, p := range s.parts {
 		all = append(all, schedule.Target{Name: p.name, Kind: p.kind()})
 		all = append(all, p.points()...)
-		for _, n := range s.needs(p.program) {
-			if s.links[p.name+n.wire] != nil {
-				all = append(all, schedule.Target{Name: p.name + n.wire, Class: schedule.Wire, Kind: p.kind() + unnumbered(n.wire)})
+		for _, name := range slices.Sorted(maps.Keys(s.links)) {
+			if to, isWire := strings.CutPrefix(name, p.name+wire); isWire {
+				all = append(all, schedule.Target{Name: name, Class: schedule.Wire, Kind: p.kind() + wire + unnumbered(to)})
 			}
 		}
 	}
