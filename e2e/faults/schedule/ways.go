@@ -94,8 +94,8 @@ func ways() map[Class][]way {
 			{action: ClockBehind, weight: 1, least: 4 * time.Second, most: 12 * time.Second},
 		},
 		Point: {
-			{action: KillAt, weight: 3, least: short, most: 3 * time.Second, nth: 8},
-			{action: HoldAt, weight: 1, least: time.Second, most: 8 * time.Second, long: true, nth: 8},
+			{action: KillAt, weight: 3, least: short, most: 3 * time.Second, nth: 4},
+			{action: HoldAt, weight: 1, least: time.Second, most: 8 * time.Second, long: true, nth: 4},
 		},
 		Wire: wires, Outside: wires,
 		Tenant: {
