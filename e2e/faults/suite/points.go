@@ -12,8 +12,9 @@ import (
 	"github.com/cupline/cupline/local/services"
 )
 
-// passLimit is how long a process may take to pass a point that is armed.
-const passLimit = 10 * time.Second
+// passLimit is how long a process may take to pass a point that is armed, and passPatience where every point has its one turn: past the
+// longest of other faults that may keep it from its work.
+const passLimit, passPatience = 10 * time.Second, 40 * time.Second
 
 // errNotMet says that a point was not passed often enough in that time, so nothing was broken.
 var errNotMet = errors.New("not passed often enough: nothing was broken")
@@ -79,7 +80,7 @@ func (s *site) meet(ctx context.Context, f schedule.Fault, hold time.Duration) e
 	if err := failpoint.Arm(folder, point, f.Nth, hold); err != nil {
 		return err
 	}
-	limited, cancel := context.WithTimeout(ctx, passLimit)
+	limited, cancel := context.WithTimeout(ctx, s.passing)
 	defer cancel()
 	for failpoint.Armed(folder, point) && pause(limited, look/10) {
 	}

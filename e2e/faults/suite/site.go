@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/cupline/cupline/chassis/failpoint"
 	"github.com/cupline/cupline/e2e/faults/clock"
@@ -59,6 +60,7 @@ type site struct {
 	nodes map[string]*rabbitmq.Instance // of the broker
 	// network between them; nil on the loopback address.
 	network *netns.Network
+	passing time.Duration // is how long a point may take to be passed
 	say     func(format string, values ...any)
 	log     *history.Log
 }

@@ -99,6 +99,9 @@ func Run(ctx context.Context, cfg Config) (report summary.Report, err error) {
 	if err != nil {
 		return report, err
 	}
+	if s.passing = passLimit; cfg.Every {
+		s.passing = passPatience
+	}
 	if s.before, err = s.census(raising); err != nil {
 		return report, err
 	}
