@@ -12,7 +12,8 @@ import (
 // silence of a node on a host of its own after which the others count it as down.
 const silence = 8 * time.Second
 
-// startLimit bounds the start of a node of a cluster, which waits for others that may be down.
+// startLimit bounds the start of a node: one of a cluster waits for others that may be down, and a machine that has much else to do
+// was seen to take more than 90 s for any.
 const startLimit = 5 * time.Minute
 
 // startBroker starts the nodes one after the other; each joins the first. Those of a cluster find each
@@ -40,7 +41,7 @@ func (p *Platform) startBroker(ctx context.Context, nodes int) error {
 
 // node is the configuration of a node; the first one's names no other.
 func (p *Platform) node(i int) rabbitmq.Config {
-	config := rabbitmq.Config{Base: p.set.Folder, DeviceLogins: p.deviceLogins, Settings: slices.Clone(p.extra.Broker)}
+	config := rabbitmq.Config{Base: p.set.Folder, DeviceLogins: p.deviceLogins, Settings: slices.Clone(p.extra.Broker), StartLimit: startLimit}
 	if p.epmd != nil {
 		config.EpmdPort = p.epmd.Port()
 	}
@@ -51,7 +52,6 @@ func (p *Platform) node(i int) rabbitmq.Config {
 		}
 	}
 	if p.epmd != nil || len(p.extra.Hosts) > 0 {
-		config.StartLimit = startLimit
 		// Two of three go on; one that is alone waits for them.
 		config.Settings = append(config.Settings, "cluster_partition_handling = pause_minority")
 	}
