@@ -33,15 +33,35 @@ type memory struct {
 	Password string `json:"password"`
 }
 
-// Instance is a private server, running or stopped. Its methods are not for concurrent use, but for [Instance.Wait].
+// Instance is a private server, running or stopped. Its methods are not for concurrent use, but for [Instance.Wait] and those that
+// say where it is and with which secrets: that may be asked at any time.
 type Instance struct {
 	config  Config
 	folder  place.Folder
 	account process.Account
-	known   memory
 	lock    *place.Lock
 	// server is nil while nothing runs. Wait reads it beside the other methods.
 	server atomic.Pointer[process.Process]
+	// recalled is what the folder remembers; nil until it was asked.
+	recalled atomic.Pointer[memory]
+}
+
+// known is what the folder remembers, as far as it was asked.
+func (i *Instance) known() memory {
+	if known := i.recalled.Load(); known != nil {
+		return *known
+	}
+	return memory{}
+}
+
+// recall asks the folder what it remembers.
+func (i *Instance) recall() error {
+	var known memory
+	if err := i.folder.Recall(&known); err != nil {
+		return err
+	}
+	i.recalled.Store(&known)
+	return nil
 }
 
 // Start runs the server again, with its data, and on its port where that is still free. See the function [Start].
@@ -80,7 +100,7 @@ func (i *Instance) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := files.write(i.config, i.known.Port, i.account); err != nil {
+	if err := files.write(i.config, i.known().Port, i.account); err != nil {
 		return err
 	}
 	if err := clearStale(files.data); err != nil {
@@ -118,21 +138,23 @@ func (i *Instance) endOrphans(ctx context.Context) error {
 // remember reads the folder's memory or makes one, replaces a port that was taken meanwhile, and saves it. The port stays
 // reserved until the server listens on it.
 func (i *Instance) remember() (*ports.Reservation, error) {
-	err := i.folder.Recall(&i.known)
+	var known memory
+	err := i.folder.Recall(&known)
 	if errors.Is(err, os.ErrNotExist) {
-		i.known, err = memory{Password: rand.Text()}, nil
+		known, err = memory{Password: rand.Text()}, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	reserved, err := ports.Reserve(i.known.Port)
+	reserved, err := ports.Reserve(known.Port)
 	if err != nil {
 		return nil, err
 	}
-	i.known.Port = reserved.Ports[0]
-	if err := i.folder.Remember(i.known); err != nil {
+	known.Port = reserved.Ports[0]
+	if err := i.folder.Remember(known); err != nil {
 		return nil, errors.Join(err, reserved.Release())
 	}
+	i.recalled.Store(&known)
 	return reserved, nil
 }
 
@@ -177,8 +199,8 @@ func (i *Instance) Kill() error {
 
 // URL is the database's address with the superuser's name and password.
 func (i *Instance) URL() string {
-	address := url.URL{Scheme: "postgres", User: url.UserPassword(Superuser, i.known.Password),
-		Host: ports.Address(i.known.Port), Path: "/" + Database, RawQuery: "sslmode=disable"}
+	address := url.URL{Scheme: "postgres", User: url.UserPassword(Superuser, i.known().Password),
+		Host: ports.Address(i.known().Port), Path: "/" + Database, RawQuery: "sslmode=disable"}
 	return address.String()
 }
 

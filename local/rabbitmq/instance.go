@@ -23,15 +23,35 @@ const (
 	stopGrace = 30 * time.Second
 )
 
-// Instance is a private node, running or stopped. Its methods are not for concurrent use, but for [Instance.Wait].
+// Instance is a private node, running or stopped. Its methods are not for concurrent use, but for [Instance.Wait] and those that
+// say where it is and with which secrets: that may be asked at any time.
 type Instance struct {
 	config  Config
 	folder  place.Folder
 	account process.Account
-	known   memory
 	lock    *place.Lock
 	// node is nil while nothing runs. Wait reads it beside the other methods.
 	node atomic.Pointer[process.Process]
+	// recalled is what the folder remembers; nil until it was asked.
+	recalled atomic.Pointer[memory]
+}
+
+// known is what the folder remembers, as far as it was asked.
+func (i *Instance) known() memory {
+	if known := i.recalled.Load(); known != nil {
+		return *known
+	}
+	return memory{}
+}
+
+// recall asks the folder what it remembers.
+func (i *Instance) recall() error {
+	var known memory
+	if err := i.folder.Recall(&known); err != nil {
+		return err
+	}
+	i.recalled.Store(&known)
+	return nil
 }
 
 // Start runs the node again, with its data, and on its ports where those are still free. See the function [Start].
@@ -68,7 +88,7 @@ func (i *Instance) run(ctx context.Context, broker packages.RabbitMQ) (err error
 	}
 	defer func() { err = errors.Join(err, reserved.Release()) }()
 	files := layoutOf(i.folder.Work)
-	if err := files.write(i.config, i.known, broker.Version, i.account); err != nil {
+	if err := files.write(i.config, i.known(), broker.Version, i.account); err != nil {
 		return err
 	}
 	// Only what this start prints is of interest.
@@ -79,7 +99,7 @@ func (i *Instance) run(ctx context.Context, broker packages.RabbitMQ) (err error
 		return err
 	}
 	node, err := process.Start(process.Spec{
-		Name: "RabbitMQ", Path: broker.Server, Env: environment(i.config, i.known, files, erlangPath),
+		Name: "RabbitMQ", Path: broker.Server, Env: environment(i.config, i.known(), files, erlangPath),
 		Dir: i.folder.Work, Log: i.outputFile(), PidFile: i.pidFile("rabbitmq"), Account: i.account, Network: i.config.Host.Network,
 	})
 	if err != nil {
@@ -177,7 +197,7 @@ func (i *Instance) endOrphans(ctx context.Context) error {
 	}
 	if orphan != nil {
 		i.config.say("stopping the RabbitMQ that an earlier run left running")
-		if i.folder.Recall(&i.known) == nil {
+		if i.recall() == nil {
 			i.easeStop(ctx)
 		}
 		if err := orphan.Stop(ctx, syscall.SIGTERM, stopGrace); err != nil {
@@ -189,42 +209,42 @@ func (i *Instance) endOrphans(ctx context.Context) error {
 
 // URL is the AMQP address with the administrator's name and password: amqp://user:password@address:port/.
 func (i *Instance) URL() string {
-	return i.urlOf("amqp", i.known.AMQPPort, "/")
+	return i.urlOf("amqp", i.known().AMQPPort, "/")
 }
 
 // ManagementURL is the management API's address with name and password: http://user:password@address:port.
 func (i *Instance) ManagementURL() string {
-	return i.urlOf("http", i.known.ManagementPort, "")
+	return i.urlOf("http", i.known().ManagementPort, "")
 }
 
 // MQTTAddress is where MQTT 3.1.1 is spoken: address:port.
 func (i *Instance) MQTTAddress() string {
-	return i.config.Host.at(i.known.MQTTPort)
+	return i.config.Host.at(i.known().MQTTPort)
 }
 
 // User is the administrator's name.
 func (i *Instance) User() string {
-	return i.known.User
+	return i.known().User
 }
 
 // Password is the administrator's password, a secret.
 func (i *Instance) Password() string {
-	return i.known.Password
+	return i.known().Password
 }
 
 // Node is the Erlang node's name.
 func (i *Instance) Node() string {
-	return i.known.Node
+	return i.known().Node
 }
 
 // EpmdPort is the port of the epmd that knows the node, for [Config].EpmdPort of others that join it.
 func (i *Instance) EpmdPort() int {
-	return i.known.EpmdPort
+	return i.known().EpmdPort
 }
 
 // Cookie is the Erlang cookie, a secret, for [Config].Cookie of others that join the node.
 func (i *Instance) Cookie() string {
-	return i.known.Cookie
+	return i.known().Cookie
 }
 
 // LogFile is the node's own log.
@@ -242,7 +262,7 @@ func (i *Instance) pidFile(name string) string {
 }
 
 func (i *Instance) urlOf(scheme string, port int, path string) string {
-	address := url.URL{Scheme: scheme, User: url.UserPassword(i.known.User, i.known.Password),
+	address := url.URL{Scheme: scheme, User: url.UserPassword(i.known().User, i.known().Password),
 		Host: i.config.Host.at(port), Path: path}
 	return address.String()
 }

@@ -48,7 +48,7 @@ func (i *Instance) remember() (*ports.Reservation, error) {
 	if err := i.folder.Remember(known); err != nil {
 		return nil, errors.Join(err, reserved.Release())
 	}
-	i.known = known
+	i.recalled.Store(&known)
 	return reserved, nil
 }
 

@@ -1,0 +1,40 @@
+package rabbitmq
+
+import (
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/cupline/cupline/local/place"
+	"github.com/cupline/cupline/local/process"
+)
+
+// TestWhereItIsMayBeAskedWhileItStarts: others ask for the address while whoever killed it starts it again.
+func TestWhereItIsMayBeAskedWhileItStarts(t *testing.T) {
+	t.Parallel()
+	folder, err := place.Prepare(t.TempDir(), "asked", process.Self())
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := &Instance{folder: folder, account: process.Self()}
+	again := func() {
+		reserved, err := i.remember()
+		if err == nil {
+			err = reserved.Release()
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	again()
+	secret := i.known().Password
+	var asking sync.WaitGroup
+	asking.Go(again)
+	for range 100 {
+		if at := i.ManagementURL(); secret == "" || !strings.Contains(at, secret) {
+			t.Errorf("it is told to be at %s, with the secret %q", at, secret)
+			break
+		}
+	}
+	asking.Wait()
+}
