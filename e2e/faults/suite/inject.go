@@ -53,8 +53,9 @@ func (i *injector) run(ctx context.Context, plan []schedule.Fault) error {
 	return errors.Join(i.errs...)
 }
 
-// alone is how long is waited after each of the faults that come one after the other, so that none has another's company.
-const alone = 8 * time.Second
+// alone is how long is waited after each of the faults that come one after the other, so that none has another's company, nor the
+// backlog that it left.
+const alone = 12 * time.Second
 
 // each carries out a plan one fault after the other.
 func (i *injector) each(ctx context.Context, plan []schedule.Fault) error {

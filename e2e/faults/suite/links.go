@@ -64,10 +64,10 @@ func belongs(e history.Event) history.Event {
 // laneOf begins the name of a lane as a target.
 const laneOf = "lane "
 
-// stickLane stops the dispatchers of the default lane in their tracks: nobody takes its commands.
+// stickLane stops the dispatchers of a lane in their tracks: nobody takes its commands.
 func (s *site) stickLane(ctx context.Context, f schedule.Fault) (err error) {
 	for _, p := range s.parts {
-		if p.program != services.Dispatcher || p.env["CUPLINE_ROLES"] != "work" || p.name == asideName {
+		if p.program != services.Dispatcher || p.env["CUPLINE_ROLES"] != "work" || (p.name == asideName) != (f.Target == laneOf+aside) {
 			continue
 		}
 		defer s.hold(p.name)()

@@ -245,7 +245,7 @@ func (s *site) targets() []schedule.Target {
 	}
 	return append(all, schedule.Target{Name: devices, Class: schedule.Outside, Kind: "all devices over MQTT"},
 		schedule.Target{Name: fleet, Class: schedule.Fleet},
-		schedule.Target{Name: laneOf + topology.DefaultLane().Name, Class: schedule.Lane},
+		schedule.Target{Name: laneOf + topology.DefaultLane().Name, Class: schedule.Lane}, schedule.Target{Name: laneOf + aside, Class: schedule.Lane},
 		schedule.Target{Name: inDatabase, Of: database, Class: schedule.Database},
 		schedule.Target{Name: inBroker, Of: s.wholeBroker(), Class: schedule.Broker},
 		schedule.Target{Name: database, Class: schedule.Server})

@@ -64,7 +64,7 @@ func TestEveryFaultThatIsPromisedIsDrawn(t *testing.T) {
 	cross("database-log-full", database+"'s log")
 	cross("rolling,scale-dispatchers,scale-pushers,retire-pusher", fleet)
 	cross("tenant-stuck", "devices of a tenant")
-	cross("lane-stuck", "lane default")
+	cross("lane-stuck", "lane default,lane aside")
 }
 
 // TestEveryPointIsSomebodys: no failpoint that services pass is one that nobody is killed at.
