@@ -175,6 +175,22 @@ func (i *Instance) Kill() error {
 	return nil
 }
 
+// Pause holds the server and its sessions still, by SIGSTOP, until [Instance.Resume]: connections stay, and nothing answers.
+func (i *Instance) Pause() error {
+	if err := i.server.Load().Pause(); err != nil {
+		return fmt.Errorf("pause Postgres: %w", err)
+	}
+	return nil
+}
+
+// Resume lets a paused server go on.
+func (i *Instance) Resume() error {
+	if err := i.server.Load().Resume(); err != nil {
+		return fmt.Errorf("resume Postgres: %w", err)
+	}
+	return nil
+}
+
 // URL is the database's address with the superuser's name and password.
 func (i *Instance) URL() string {
 	address := url.URL{Scheme: "postgres", User: url.UserPassword(Superuser, i.known.Password),
