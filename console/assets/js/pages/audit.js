@@ -62,5 +62,5 @@ function auditTable(open, query) {
 function whatItSays(detail, tenant) {
   const { kind, id, rest } = subject(detail)
   const path = { letter: `dead-letters/${id}`, job: `jobs/${id}` }[kind] ?? (kind && 'dead-letters/list')
-  return [h('span', { class: 'cut one dim', title: detail }, visible(rest)), path && h('a', { href: href(path, { tenant, group: kind === 'group' ? id : '' }) }, `the ${kind}`)]
+  return [h('span', { class: 'cut dim', title: detail }, visible(rest)), path && h('a', { href: href(path, { tenant, group: kind === 'group' ? id : '' }) }, `the ${kind}`)]
 }
