@@ -20,7 +20,7 @@ import (
 
 const (
 	// startLimit bounds a server's start, the first one's making of a cluster and a recovery after a kill included.
-	startLimit = 90 * time.Second
+	startLimit = 5 * time.Minute
 	// stopGrace is how long the server may take for a fast stop before it is killed.
 	stopGrace = 20 * time.Second
 	// fastStop asks Postgres to end its sessions and stop.
