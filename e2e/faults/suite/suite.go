@@ -68,6 +68,14 @@ func (c Config) event() history.Event {
 	return e
 }
 
+// passing is how long a point may take to be passed.
+func (c Config) passing() time.Duration {
+	if c.Every {
+		return passPatience
+	}
+	return passLimit
+}
+
 // Run is one whole run. The error says that it could not be carried out; what it found is in
 // the report.
 func Run(ctx context.Context, cfg Config) (report summary.Report, err error) {
@@ -99,9 +107,7 @@ func Run(ctx context.Context, cfg Config) (report summary.Report, err error) {
 	if err != nil {
 		return report, err
 	}
-	if s.passing = passLimit; cfg.Every {
-		s.passing = passPatience
-	}
+	s.passing = cfg.passing()
 	if s.before, err = s.census(raising); err != nil {
 		return report, err
 	}
