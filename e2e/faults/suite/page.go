@@ -75,9 +75,18 @@ func perFault(b *strings.Builder, reports []summary.Report, faults map[string]ma
 		for _, n := range faults[kind] {
 			times += n
 		}
-		fmt.Fprintf(b, "| %s | %d | %s | %s | %s |\n", kind, times, summary.Counts(faults[kind]), told(longest[true]), told(longest[false]))
+		fmt.Fprintf(b, "| %s | %d | %s | %s | %s |\n", kind, times, on(faults[kind]), told(longest[true]), told(longest[false]))
 	}
 	b.WriteString("\nMixed, a time is that of the worst company a fault had. Times are of clients that stay connected.\n")
+}
+
+// on tells what a fault was injected on, and how often.
+func on(kinds map[string]int) string {
+	var parts []string
+	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+		parts = append(parts, fmt.Sprintf("%s ×%d", kind, kinds[kind]))
+	}
+	return strings.Join(parts, ", ")
 }
 
 func told(longest time.Duration) string {
@@ -101,6 +110,9 @@ func bulkheads(b *strings.Builder, reports []summary.Report) {
 			}
 		}
 	}
+	if shown > 0 {
+		b.WriteString("\nOf so few commands the 99th percentile is the third slowest or so: a calm that is worse than what was beside a fault is the machine's noise.\n")
+	}
 	if shown == 0 {
 		b.WriteString("\nNone of these runs has enough of them: I8 was not shown by figures.\n")
 	}
@@ -120,7 +132,7 @@ func helped(b *strings.Builder, reports []summary.Report) {
 		}
 	}
 	if partitions > 0 {
-		fmt.Fprintf(b, "\nAfter %d partitions %d nodes of the broker did not come back by themselves within %s, and were started again: see\n"+
+		fmt.Fprintf(b, "\nIn %d partitions it happened %d times that a node of the broker did not come back by itself within %s, and was started again: see\n"+
 			"[operations](operations.md#a-queue-without-a-leader-or-a-node-that-does-not-come-back). Cupline's services needed nobody.\n", partitions, nodes, rejoinPatience)
 	}
 }

@@ -35,7 +35,7 @@ func TestARunIsSummedUp(t *testing.T) {
 	if page := suite.Page([]summary.Report{report}); !strings.Contains(page, "| 7 | 3 | 2 | 1 | 0 | 1 | 0 | 0 | 1 | 0 | 1 | 2 | 0 | 1 | 2s | 0s | 1 |") {
 		t.Errorf("the page has no such line:\n%s", page)
 	}
-	if page := suite.Page([]summary.Report{report}); !strings.Contains(page, "| kill | 1 | api 1 | - | 2s |") {
+	if page := suite.Page([]summary.Report{report}); !strings.Contains(page, "| kill | 1 | api ×1 | - | 2s |") {
 		t.Errorf("the page does not say what was killed:\n%s", page)
 	}
 	if text := report.String(); !strings.Contains(text, "I7: queue q") || !strings.Contains(text, "kill 1") {
