@@ -52,7 +52,7 @@ func Page(reports []summary.Report) string {
 	fmt.Fprintf(&b, "\nIn all %d runs: %d commands accepted, lost %d, doubled %d, posts in doubt %d, outcomes in doubt (executed: maybe) %d.\n",
 		len(reports), all.commands, all.lost, all.doubled, all.doubtful, all.maybe)
 	b.WriteString("\nAccepted counts commands, each id once, and is the sum of the four after it; refused and in doubt count posts. The longest time is from the accepted POST to the\n" +
-		"outcome in the hands of a client that stays connected, faults included. \"Alone\" is a run in which every kind of fault came once, by itself.\n")
+		"outcome in the hands of a client that stays connected, faults included. \"Alone\" is a run whose faults came one after the other.\n")
 	helped(&b, reports)
 	perFault(&b, reports, faults)
 	bulkheads(&b, reports)

@@ -144,11 +144,28 @@ func (s *site) rejoined(ctx context.Context) error {
 		s.log.Add(history.Event{Kind: history.Helped, Name: name, Detail: "started again after a partition"})
 		node := s.nodes[name]
 		// It serves when Start returns. The management API may still wait for figures of a node whose agent has crashed.
-		if err := errors.Join(node.Kill(), node.Start(ctx)); err != nil {
+		if err := s.startAgain(ctx, node); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// startTries is how often a node is started that ends while it starts: one of 3.10.8 does that when its peers have no flags of features for it yet.
+const startTries = 3
+
+// startAgain ends a node and starts it as a supervisor would.
+func (s *site) startAgain(ctx context.Context, node *rabbitmq.Instance) error {
+	var errs []error
+	for range startTries {
+		err := errors.Join(node.Kill(), node.Start(ctx))
+		if err == nil {
+			return nil
+		}
+		s.say("a node ended while it started")
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // awaitUnited waits for a node to be united with the others.

@@ -62,8 +62,9 @@ const findings = `
 - Of a cluster that lost its majority, RabbitMQ 3.10.8 with the MQTT plugin took about two minutes (113 s and 129 s on a busy
   machine) until all nodes served again. Commands were refused with 503 meanwhile, and none was lost.
 
-Seed 801 shared two cores with much else (load averages around 20): the broker, ended once, took 65 s to serve again, and what waited came after 91 s. The
-others had the machine to themselves.
+Seed 801 shared two cores with much else (load averages around 20): the broker, ended once, took 65 s to serve again, and what waited came after 91 s.
+Seeds 51 and 52 ran side by side, beside a run on three nodes (load averages up to 30), 41 beside the
+rolling restarts; 22 and 31 on a quiet machine. Of clusters, kill-leader, kill-two and restart-all are in none of these tables: they were in the sixteen runs told of below, and in seed 32.
 
 Restarts in order: ` + "`make rolling`" + ` ended and started every service in turn, 100 times in 21 s, with a command every 10 ms at
 most: 1,269 accepted, 1 in doubt, none lost, none doubled, none executed twice. A dispatcher and a pusher added under
@@ -77,7 +78,9 @@ load and taken away again for good, the pusher by SIGKILL: 214 accepted, none lo
   longest times are not told again: see the last point.
 - A node of RabbitMQ 3.10.8 on Erlang 25 that was parted for 22 s may never come back. So do bare nodes without Cupline: what its log says, and what
   to do, is in [operations](operations.md#a-queue-without-a-leader-or-a-node-that-does-not-come-back). The suite gives it 75 s, then starts it again
-  as a health check would, and counts that.
+  as a health check would, and counts that. Such a start may fail, too: of a run of faults of the cluster alone (seed 32: kill-leader, kill-two,
+  partition-leader), the last node ended at its start with incompatible_feature_flags, the run was given up unchecked and is in no table. It is started
+  up to three times now, as a supervisor would.
 - A tenant whose devices hang could take every slot of a lane. Half is the most now while it has neighbours:
   [decision 43](decisions/0043-half-a-lane-for-a-tenant-with-neighbours.md).
 - An outcome of a repeated post that a slow client acked late came again 20 to 42 s later, out of the mailbox: its command id was in no table
@@ -85,7 +88,7 @@ load and taken away again for good, the pusher by SIGKILL: 214 accepted, none lo
 - The commands exchange, once deleted, was back only when an api process connected anew. api declares every 10 s what is its own, as the others do.
 - The longest times told by this page's command counted redrives' outcomes of commands whose first outcome was written down before their post; the
   figures here do not.
-- Eleven more runs of half a minute, mixtures on one node with seeds 601 to 605 and 701 to 705 and one of restarts and scaling: 12,719 commands accepted, lost 0, doubled 0.
+- Ten more runs of half a minute, mixtures on one node with seeds 601 to 605 and 701 to 705: 9,958 commands accepted, lost 0, doubled 0.
 - A run for I8 (seed 21) broke it, on a machine that gave it what others left: beside a tenant whose devices hung the 99th percentile of the other's was
   6.3 s, in calm 1.8 s. Eight seconds before, a whole lane had stood still for ten, and its 500 commands were not worked off yet. Faults by themselves are 12 s
   apart now, and the figures above are of a quiet machine.
