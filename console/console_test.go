@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -242,6 +243,43 @@ func TestModulesAreHarmless(t *testing.T) {
 		}
 		if lines := bytes.Count(f.plain, []byte("\n")); lines > 300 {
 			t.Errorf("%s has %d lines", name, lines)
+		}
+	}
+}
+
+// Whoever reads the API's reference finds each of its filters in the console.
+func TestFiltersAreTheAPIs(t *testing.T) {
+	t.Parallel()
+	content, err := os.ReadFile(filepath.Join("..", "schema", "openapi.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	api := string(content)
+	h := handler(t, "")
+	for route, file := range map[string]string{"/v1/dead-letters": "js/letters.js", "/v1/audit": "js/pages/audit.js", "/v1/recent-commands": "js/pages/commands.js"} {
+		_, operation, _ := strings.Cut(api, "\n  "+route+":\n")
+		operation, _, found := strings.Cut(operation, "      responses:\n")
+		if !found {
+			t.Fatalf("the reference has no %s", route)
+		}
+		names := 0
+		for _, match := range regexp.MustCompile(`(?m)^        - (?:\$ref: '#/components/parameters/(\w+)'|\{?name: (\w+))`).FindAllStringSubmatch(operation, -1) {
+			name := match[2]
+			if match[1] != "" {
+				_, parameter, _ := strings.Cut(api, "\n    "+match[1]+":\n")
+				name = regexp.MustCompile(`name: (\w+)`).FindStringSubmatch(parameter)[1]
+			}
+			names++
+			// How much is answered, and from where on, is not a filter.
+			if slices.Contains([]string{"limit", "after", "counts", "payloads", "sort"}, name) {
+				continue
+			}
+			if !regexp.MustCompile(`name: '` + name + `'`).Match(h.files[file].plain) {
+				t.Errorf("%s: the filter %s has no field", route, name)
+			}
+		}
+		if names < 5 {
+			t.Errorf("%s: %d parameters found", route, names)
 		}
 	}
 }

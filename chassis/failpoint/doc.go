@@ -34,6 +34,8 @@ const (
 	// AfterRedrive once the broker has it, before that is noted.
 	BeforeRedrive Point = "before-redrive"
 	AfterRedrive  Point = "after-redrive"
+	// AfterItem is once a job has acted on a letter, before that is noted in the job.
+	AfterItem Point = "after-item"
 )
 
 // Folder is the environment variable that names the folder in which a process's points are armed.

@@ -33,8 +33,29 @@ type ending struct {
 	drained bool
 }
 
-// connect runs one connection from dialling to its end.
+// connect runs one connection from dialling to its end. A token that has ended by the platform's clock is not tried
+// again, however good it looks by ours; one that is refused ends the listener only where it was fetched for this very
+// connection.
 func (l *Listener) connect(ctx context.Context, previous string) ending {
+	tokens := l.client.tokens
+	before := tokens.count()
+	end := l.attempt(ctx, previous)
+	var closed *CloseError
+	refused := errors.Is(end.err, ErrUnauthorized)
+	if errors.As(end.err, &closed) {
+		refused = closed.Code == push.BadToken || closed.Code == push.TokenExpired
+	}
+	if !refused {
+		return end
+	}
+	tokens.refused()
+	if end.advice == push.Stop && tokens.renewable() && tokens.count() == before {
+		end.advice = push.BackOff
+	}
+	return end
+}
+
+func (l *Listener) attempt(ctx context.Context, previous string) ending {
 	socket, err := l.dial(ctx)
 	if err != nil {
 		advice := push.Resume

@@ -65,6 +65,9 @@ func (p *Problem) Error() string {
 	if p.Index != nil {
 		text += fmt.Sprintf(", item %d", *p.Index)
 	}
+	if p.Field != "" {
+		text += ": " + p.Field
+	}
 	if p.Detail != "" {
 		text += ": " + p.Detail
 	}

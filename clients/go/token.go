@@ -33,6 +33,7 @@ type tokens struct {
 	mu       sync.Mutex // guards the rest
 	current  Token
 	fetched  time.Time
+	fetches  int         // that brought a token
 	fetching *tokenFetch // nil while there is none
 }
 
@@ -75,6 +76,24 @@ func (t *tokens) forConnection(ctx context.Context) (string, error) {
 		return t.fetch(ctx)
 	}
 	return t.get(ctx)
+}
+
+// count tells how many tokens were fetched so far.
+func (t *tokens) count() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.fetches
+}
+
+// refused says that the platform does not take the current token, whatever was said of its end: where another can be
+// had, it is fetched next.
+func (t *tokens) refused() {
+	if !t.renewable() {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.current = Token{}
 }
 
 // fetch returns a new token. Whoever asks while one is being fetched gets the same.
@@ -120,6 +139,7 @@ func (t *tokens) lead(ctx context.Context, under *tokenFetch) (string, error) {
 	defer t.mu.Unlock()
 	if err == nil {
 		t.current, t.fetched = token, time.Now()
+		t.fetches++
 	}
 	t.fetching = nil
 	close(under.done)

@@ -132,6 +132,33 @@ func TestNextConnectionHasANewToken(t *testing.T) {
 	}
 }
 
+// A token that looks good by a clock that is behind is replaced; a fresh one that is refused ends the listener.
+func TestTokenThatEndedByThePlatformsClock(t *testing.T) {
+	t.Parallel()
+	p := cuplinetest.New(t)
+	var fetches atomic.Int64
+	l, err := tokenClient(t, p, counted(&fetches, time.Hour)).Listen(cupline.ListenConfig{
+		MinWait: time.Millisecond, MaxWait: 5 * time.Millisecond, Handle: func(context.Context, cupline.Outcome) error { return nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	for i, ends := range []push.CloseCode{push.TokenExpired, push.Internal, push.BadToken, push.BadToken} {
+		socket := p.Next()
+		if want := []string{"Bearer t1", "Bearer t2", "Bearer t2", "Bearer t3"}[i]; socket.Authorization != want {
+			t.Errorf("connection %d came with %q, want %q", i+1, socket.Authorization, want)
+		}
+		socket.Greet("s1")
+		socket.Close(ends)
+	}
+	receive(t, "the end", l.Done())
+	var closed *cupline.CloseError
+	if !errors.As(l.Err(), &closed) || closed.Code != push.BadToken {
+		t.Errorf("it ended with %v", l.Err())
+	}
+}
+
 func TestEitherKeyOrToken(t *testing.T) {
 	t.Parallel()
 	for _, cfg := range []cupline.Config{{URL: "http://a"}, {URL: "http://a", Key: "k", Token: counted(new(atomic.Int64), 0)}, {URL: "http://a", Key: "a b"}} {

@@ -100,8 +100,13 @@ test('letters are chosen and discarded; jobs show what they would do, run, pause
   await page.waitForSelector('[data-outcome=device]')
   assert.match(await page.textContent('[data-outcome=device] pre'), /"level": 7/)
   await page.locator('.diff ins', { hasText: '7' }).waitFor()
+  // Who did what, all that they did, and the letter that it was about.
   await page.goto(`${api}/console/audit?stage=operator`)
   await page.getByText('power is back').first().waitFor()
+  await page.locator('a.who', { hasText: 'ann' }).first().click()
+  await page.getByText('actor: ann (key', { exact: false }).waitFor()
+  await page.getByRole('link', { name: 'the letter' }).first().click()
+  await page.getByRole('heading', { name: 'What the client was told' }).waitFor()
 })
 
 test('everything is reached by keyboard, and Escape leads out again', async (t) => {

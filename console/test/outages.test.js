@@ -22,6 +22,7 @@ test('database, broker and api go away and come back: the page says so and heals
     await kill(service)
     await page.locator('.banner').getByText(words).waitFor({ timeout: 90_000 })
     assert.ok(await page.locator('main h1').isVisible(), `${service}: the page is still there`)
+    assert.equal(await page.getByText('Nothing is wrong').count(), 0, `${service} is away`)
     await start(service)
     await page.waitForFunction(() => !document.querySelector('.banner'), undefined, { timeout: 90_000 })
     await page.waitForSelector('.fresh:not(.stale):not([hidden])')

@@ -14,6 +14,26 @@ const operator = await makeKey({ tenant: 'acme', client: 'desk', scope: EVERYTHI
 const browser = await launch()
 await mkdir(folder, { recursive: true })
 
+// The dashboard is the client's example, served from elsewhere. One is open all the time: a client that acks what it gets.
+const root = new URL('../../clients/js/', import.meta.url)
+const site = createServer(async (request, response) => {
+  const path = new URL(request.url, 'http://page').pathname.slice(1)
+  const content = await readFile(new URL(path, root)).catch(() => undefined)
+  response.writeHead(content ? 200 : 404, { 'Content-Type': path.endsWith('.html') ? 'text/html' : 'text/javascript' }).end(content)
+})
+const [host, port] = pageHost.split(':')
+site.listen(Number(port), host)
+await once(site, 'listening')
+async function dashboard(options) {
+  const page = await browser.newPage(options)
+  await page.goto(`http://${pageHost}/example/dashboard.html`)
+  for (const [name, value] of [['url', api], ['pushUrl', push], ['token', tenant.token]]) await page.fill(`[name=${name}]`, value)
+  await page.click('#login button')
+  await page.waitForSelector('#state[data-state=online]')
+  return page
+}
+await dashboard({ viewport: wide })
+
 // Something to look at: commands that are answered, some that fail for several reasons, one that a person redrives.
 await tenant.bury(12)
 for (const device of ['fan-3', 'door-1', 'heater-2']) await tenant.call('PUT', `devices/${device}`, { type: 'lamp', address: { url: tenant.lamps.url }, labels: { room: 'hall' } })
@@ -99,29 +119,13 @@ async function take(suffix, options, names) {
   if (problems.length > 0) throw new Error(problems.join('\n'))
 }
 
-/** The dashboard is the client's example, served from elsewhere. */
-async function dashboard(suffix, options) {
-  const root = new URL('../../clients/js/', import.meta.url)
-  const server = createServer(async (request, response) => {
-    const path = new URL(request.url, 'http://page').pathname.slice(1)
-    const content = await readFile(new URL(path, root)).catch(() => undefined)
-    response.writeHead(content ? 200 : 404, { 'Content-Type': path.endsWith('.html') ? 'text/html' : 'text/javascript' }).end(content)
-  })
-  const [host, port] = pageHost.split(':')
-  server.listen(Number(port), host)
-  await once(server, 'listening')
-  const page = await browser.newPage(options)
-  await page.goto(`http://${pageHost}/example/dashboard.html`)
-  for (const [name, value] of [['url', api], ['pushUrl', push], ['token', tenant.token]]) await page.fill(`[name=${name}]`, value)
-  await page.click('#login button')
-  await page.waitForSelector('#state[data-state=online]')
+async function shootDashboard(suffix, options) {
+  const page = await dashboard(options)
   await page.locator('[data-device=lamp-1]').getByText('On', { exact: true }).click()
   await page.locator('[data-device=pump-1]').getByText('Off', { exact: true }).click()
   await page.locator('[data-device=pump-1] output.failed').waitFor()
   await shoot(page, `dashboard${suffix}`, { fullPage: true })
   await page.close()
-  server.closeAllConnections()
-  await new Promise((resolve) => server.close(resolve))
 }
 
 const all = ['now', ...Object.keys(views)]
@@ -129,18 +133,20 @@ if (every) {
   for (const colorScheme of ['light', 'dark']) {
     await take(`-${colorScheme}`, { viewport: wide, colorScheme }, all)
     await take(`-${colorScheme}-narrow`, { viewport: narrow, colorScheme }, all)
-    await dashboard(`-${colorScheme}`, { viewport: wide, colorScheme })
-    await dashboard(`-${colorScheme}-narrow`, { viewport: narrow, colorScheme })
+    await shootDashboard(`-${colorScheme}`, { viewport: wide, colorScheme })
+    await shootDashboard(`-${colorScheme}-narrow`, { viewport: narrow, colorScheme })
   }
 } else {
   await take('', { viewport: wide, colorScheme: 'light' }, all.filter((name) => name !== 'paused' && name !== 'jobs'))
   await take('-dark', { viewport: wide, colorScheme: 'dark' }, ['now'])
   await take('-narrow', { viewport: narrow, colorScheme: 'light' }, ['dead-letters', 'letter'])
-  await dashboard('', { viewport: { width: 1000, height: 500 }, colorScheme: 'light' })
+  await shootDashboard('', { viewport: { width: 1000, height: 500 }, colorScheme: 'light' })
 }
 sending = false
 await traffic
 await browser.close()
+site.closeAllConnections()
+site.close()
 hung.closeAllConnections()
 hung.close()
 await tenant.stop()

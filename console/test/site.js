@@ -69,7 +69,10 @@ export async function makeTenant(name = `t${Math.random().toString(36).slice(2, 
   return { name, token, call, send, bury, lamps, off, stop: () => Promise.all([lamps.stop(), off.stop()]) }
 }
 
-/** A lamp's own server: it answers with the params, but for lamp.selftest, which it never answers. */
+/**
+ * A lamp's own server: it answers with the params, but for lamp.selftest, which it never answers. It keeps no connection: a command that
+ * meets one which is just being closed may have been executed, and that is not what the tests are about.
+ */
 async function serveLamps() {
   let server, port = 0
   const begin = async () => {
@@ -79,6 +82,7 @@ async function serveLamps() {
       const { id, method, params } = JSON.parse(body)
       if (method === 'lamp.selftest') return
       response.setHeader('Content-Type', 'application/json')
+      response.setHeader('Connection', 'close')
       response.end(JSON.stringify({ jsonrpc: '2.0', id, result: params ?? null }))
     })
     server.listen(port, '127.0.0.1')

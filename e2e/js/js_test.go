@@ -149,7 +149,7 @@ func TestPackInstallsAndRuns(t *testing.T) {
 	if !found {
 		t.Fatal("README has no first program")
 	}
-	for name, content := range map[string]string{"first.mjs": program, "package.json": `{"private":true}`} {
+	for name, content := range map[string]string{"first.mjs": program, "package.json": `{"private":true,"type":"module"}`} {
 		if err := os.WriteFile(filepath.Join(project, name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -158,6 +158,30 @@ func TestPackInstallsAndRuns(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(project, "node_modules", "@cupline", "client", "types", "index.d.ts")); err != nil {
 		t.Errorf("the package has no types: %v", err)
 	}
+	// A program in TypeScript gets the package's types, strictly checked.
+	typed := map[string]string{
+		"typed.ts": `import { connect, DeviceError, resultOf, type Status } from '@cupline/client'
+const client = connect({ url: 'https://api.example', pushUrl: 'wss://push.example', token: async () => ({ token: 't', expiresAt: new Date() }) })
+client.on('state', (status: Status, previous) => { const names: string[] = [status.state, previous]; console.log(names) })
+client.on('outcome', async (outcome) => { console.log(outcome.device.length, outcome.redrive + 1) })
+client.on('lag', ({ on, waiting }) => { console.log(on ? waiting : 0) })
+try {
+  const result: unknown = resultOf(await client.send('lamp-1', 'relay.set', { on: true }, { ttl: '30s', signal: AbortSignal.timeout(1) }))
+  console.log(result)
+} catch (error) {
+  if (error instanceof DeviceError) console.log(error.code)
+}
+// @ts-expect-error there is no such event
+client.on('outcom', () => {})
+`,
+		"tsconfig.json": `{"compilerOptions": {"strict": true, "noEmit": true, "module": "nodenext", "target": "es2023", "lib": ["es2023", "dom"], "types": []}, "files": ["typed.ts"]}`,
+	}
+	for name, content := range typed {
+		if err := os.WriteFile(filepath.Join(project, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	command(t, project, nil, filepath.Join(folder, "node_modules", ".bin", "tsc"), "-p", ".")
 	// No agent runs here, so that the honest outcome is that the device is offline.
 	prepare := `const put = (path, body) => fetch(process.env.CUPLINE_API_URL + '/v1/' + path, { method: 'PUT', body: JSON.stringify(body),
   headers: { Authorization: 'Bearer ' + process.env.CUPLINE_KEY, 'Content-Type': 'application/json' } });

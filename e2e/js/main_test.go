@@ -97,8 +97,11 @@ func start(ctx context.Context, name string) error {
 			"CUPLINE_CORS_ORIGINS": "http://" + page, "CUPLINE_CONSOLE_PUSH_URL": "ws://" + pusher,
 			"RABBITMQ_MANAGEMENT_URL": site.Broker.ManagementURL(),
 		},
-		services.Dispatcher: {"CUPLINE_HTTP_ALLOWED_NETWORKS": "127.0.0.0/8"},                                                           // the tests' devices
-		services.Pusher:     {"CUPLINE_ORIGINS": "http://" + page + ",http://" + api, "CUPLINE_SLOT": "pusher-0", "CUPLINE_PING": "2s"}, // a stalled line is noticed soon
+		services.Dispatcher: {
+			"CUPLINE_HTTP_ALLOWED_NETWORKS": "127.0.0.0/8", // the tests' devices
+			"CUPLINE_TENANT_LIMIT":          "10000",       // a test's commands are not to make room for those of the one before
+		},
+		services.Pusher: {"CUPLINE_ORIGINS": "http://" + page + ",http://" + api, "CUPLINE_SLOT": "pusher-0", "CUPLINE_PING": "2s"}, // a stalled line is noticed soon
 	}[name]
 	if env == nil {
 		return fmt.Errorf("there is no service %q", name)

@@ -8,9 +8,14 @@ import (
 	"time"
 )
 
-// Around starts a platform in a folder of its own, lets prepare start services on it within limit, runs the tests, and
-// ends and removes everything. The code is the process's exit code; the services' logs are told when it is not 0.
+// Around is AroundWith on a plain platform.
 func Around(tests interface{ Run() int }, limit time.Duration, prepare func(context.Context, *Platform) error) (code int) {
+	return AroundWith(tests, limit, Extra{}, prepare)
+}
+
+// AroundWith starts a platform in a folder of its own, lets prepare start services on it within limit, runs the tests, and
+// ends and removes everything. The code is the process's exit code; the services' logs are told when it is not 0.
+func AroundWith(tests interface{ Run() int }, limit time.Duration, extra Extra, prepare func(context.Context, *Platform) error) (code int) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	folder, err := os.MkdirTemp("", "cupline-e2e-")
@@ -18,7 +23,7 @@ func Around(tests interface{ Run() int }, limit time.Duration, prepare func(cont
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	site, err := Start(ctx, folder)
+	site, err := StartWith(ctx, folder, extra)
 	if err == nil {
 		err = prepare(ctx, site)
 	}

@@ -79,7 +79,7 @@ func TestAFailureIsOneLineThatSaysWhatFailed(t *testing.T) {
 	if len(own) != 1 {
 		t.Fatalf("%d lines of one refusal", len(own))
 	}
-	for field, want := range map[string]any{"client": "web", "device": "lost", "code": code, "id": id} {
+	for field, want := range map[string]any{"client": "web", "device": "lost", "lane": lane, "reason": code, "id": id} {
 		if own[0][field] != want {
 			t.Errorf("%s is %v, want %v", field, own[0][field], want)
 		}

@@ -3,6 +3,8 @@ runAsNonRoot: true
 runAsUser: {{ .user }}
 runAsGroup: {{ .user }}
 fsGroup: {{ .user }}
+{{- /* Else files that their owner alone may read, such as Erlang's cookie, are opened to the group whenever a volume is mounted again. */}}
+fsGroupChangePolicy: OnRootMismatch
 seccompProfile:
   type: RuntimeDefault
 {{- end -}}
@@ -70,47 +72,9 @@ spec:
       securityContext:
         {{- include "cupline.containerSecurity" $root | nindent 8 }}
       env:
-        {{- include "cupline.connections" (dict "root" $root "role" .role "management" .management) | trim | nindent 8 }}
-        - name: CUPLINE_INTERNAL_ADDR
-          value: ":9100"
-        {{- if .public }}
-        - name: CUPLINE_LISTEN
-          value: ":8080"
-        {{- with include "cupline.jwt" $root | trim }}
-        {{- . | nindent 8 }}
-        {{- end }}
-        {{- with .config.tls.secretName }}
-        - name: CUPLINE_TLS_CERT_FILE
-          value: /etc/cupline/tls/tls.crt
-        - name: CUPLINE_TLS_KEY_FILE
-          value: /etc/cupline/tls/tls.key
-        {{- end }}
-        {{- end }}
-        - name: CUPLINE_DRAIN
-          value: {{ printf "%ds" (int .config.drainSeconds) | quote }}
-        - name: CUPLINE_LOG_LEVEL
-          value: {{ $root.Values.logLevel | quote }}
-        {{- with $root.Values.tracing.endpoint }}
-        - name: OTEL_EXPORTER_OTLP_ENDPOINT
-          value: {{ . | quote }}
-        - name: OTEL_TRACES_SAMPLER_ARG
-          value: {{ $root.Values.tracing.ratio | quote }}
-        {{- end }}
-        # The collector learns the container's limit, so that it works harder before the kernel kills.
-        - name: GOMEMLIMIT
-          valueFrom:
-            resourceFieldRef:
-              resource: limits.memory
-        {{- with .env }}
-        {{- toYaml . | nindent 8 }}
-        {{- end }}
-        {{- range $name, $value := .config.settings }}
-        - name: {{ $name }}
-          value: {{ $value | toString | quote }}
-        {{- end }}
-        {{- with $root.Values.extraEnv }}
-        {{- toYaml . | nindent 8 }}
-        {{- end }}
+        {{- $env := include "cupline.env" . }}
+        {{- include "cupline.checkTwice" (dict "where" .name "env" $env) }}
+        {{- $env | trim | nindent 8 }}
       ports:
         {{- if .public }}
         - name: http
@@ -150,6 +114,65 @@ spec:
   volumes:
     {{- . | nindent 4 }}
   {{- end }}
+{{- end -}}
+
+{{/* A service's variables. Takes what cupline.pod takes. */}}
+{{- define "cupline.env" -}}
+{{- $root := .root }}
+{{- include "cupline.connections" (dict "root" $root "role" .role "management" .management) }}
+- name: CUPLINE_INTERNAL_ADDR
+  value: ":9100"
+{{- if .public }}
+- name: CUPLINE_LISTEN
+  value: ":8080"
+{{- with include "cupline.jwt" $root | trim }}
+{{- . | nindent 0 }}
+{{- end }}
+{{- with .config.tls.secretName }}
+- name: CUPLINE_TLS_CERT_FILE
+  value: /etc/cupline/tls/tls.crt
+- name: CUPLINE_TLS_KEY_FILE
+  value: /etc/cupline/tls/tls.key
+{{- end }}
+{{- end }}
+- name: CUPLINE_DRAIN
+  value: {{ printf "%ds" (int .config.drainSeconds) | quote }}
+- name: CUPLINE_LOG_LEVEL
+  value: {{ $root.Values.logLevel | quote }}
+{{- with $root.Values.tracing.endpoint }}
+- name: OTEL_EXPORTER_OTLP_ENDPOINT
+  value: {{ . | quote }}
+- name: OTEL_TRACES_SAMPLER_ARG
+  value: {{ $root.Values.tracing.ratio | quote }}
+{{- end }}
+{{- if not (hasKey .config.settings "GOMEMLIMIT") }}
+# The collector learns the container's limit, so that it works harder before the kernel kills.
+- name: GOMEMLIMIT
+  valueFrom:
+    resourceFieldRef:
+      resource: limits.memory
+{{- end }}
+{{- with .env }}
+{{- toYaml . | nindent 0 }}
+{{- end }}
+{{- range $name, $value := .config.settings }}
+- name: {{ $name }}
+  value: {{ $value | toString | quote }}
+{{- end }}
+{{- with $root.Values.extraEnv }}
+{{- toYaml . | nindent 0 }}
+{{- end }}
+{{- end -}}
+
+{{/* A list with a name twice is refused by the API server where Helm 4 applies it, and under Helm 3 the last one wins unseen. Takes where and env. */}}
+{{- define "cupline.checkTwice" -}}
+{{- $seen := dict -}}
+{{- range fromYamlArray .env -}}
+{{- if hasKey $seen .name -}}
+{{- fail (printf "%s: the variable %s is set twice: by the chart, by settings or by extraEnv." $.where .name) -}}
+{{- end -}}
+{{- $_ := set $seen .name true -}}
+{{- end -}}
 {{- end -}}
 
 {{/* A Deployment. Takes what cupline.pod takes, and name. */}}

@@ -222,7 +222,7 @@ func TestOnlyTheAdminKeysStepSeesAToken(t *testing.T) {
 	}
 	for _, rule := range only[*rbac.Role](t, all, "cupline-migrate").Rules {
 		making := slices.Equal(rule.Verbs, []string{"create"})
-		looking := slices.Equal(rule.Verbs, []string{"get"}) && slices.Equal(rule.ResourceNames, []string{"cupline-admin-key"})
+		looking := slices.Equal(rule.Verbs, []string{"get", "patch"}) && slices.Equal(rule.ResourceNames, []string{"cupline-admin-key"})
 		if !slices.Equal(rule.Resources, []string{"secrets"}) || !making && !looking {
 			t.Errorf("rule %+v", rule)
 		}

@@ -51,6 +51,8 @@ func TestWrongCombinationsFailWithASentence(t *testing.T) {
 		{set: "quickstart.enabled=true,migrations.topology=false,rabbitmq.existingSecret=,postgres.existingSecret=", says: "an empty RabbitMQ"},
 		{set: "quickstart.enabled=true,networkPolicy.enabled=true,rabbitmq.existingSecret=,postgres.existingSecret=", says: "does not know the pods of quickstart"},
 		{set: "dispatcherDefaults.autoscaling.kind=hpa,dispatcherDefaults.resources.requests.cpu=null", says: "needs resources.requests.cpu"},
+		{set: "extraEnv[0].name=DATABASE_URL,extraEnv[0].value=x", says: "the variable DATABASE_URL is set twice"},
+		{set: "extraEnv[0].name=CUPLINE_ORIGINS,extraEnv[0].value=x,pusher.settings.CUPLINE_ORIGINS=y", says: "cupline-pusher: the variable CUPLINE_ORIGINS is set twice"},
 		{set: "api.settings.CUPLINE_JWT_ISSUER=x", says: "which the chart sets itself"},
 		{set: "rabbitmq.users.secrets.worker=x", says: "worker"},
 		{set: "apii.replicas=3", says: "apii"},

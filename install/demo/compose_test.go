@@ -1,6 +1,7 @@
 package demo_test
 
 import (
+	"encoding/json"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -59,4 +60,17 @@ func TestComposeRunsTheDemo(t *testing.T) {
 	if answer := m.once(t, send); !strings.Contains(answer, `"load1"`) {
 		t.Errorf("the agent answers %s", answer)
 	}
+	// The dispatcher may end connections (CUPLINE_DEVICES_MANAGEMENT_URL): the agent's, with a password that is good no more.
+	admin := tool("keys", "create", "--database", "--tenant", "demo", "--client", "admin", "--scope", "devices:read,devices:write")
+	key = m.once(t, admin)
+	list := tool("devices", "credentials", "list", "host", "--output", "json")
+	list.env["CUPLINE_KEY"] = key
+	var credentials []struct{ Credential string }
+	if said := m.once(t, list); json.Unmarshal([]byte(said), &credentials) != nil || len(credentials) != 1 {
+		t.Fatalf("the agent's credentials: %s", said)
+	}
+	revoke := tool("devices", "credentials", "revoke", "host", credentials[0].Credential)
+	revoke.env["CUPLINE_KEY"] = key
+	m.once(t, revoke)
+	eventually(t, "the agent is put out", func() bool { return !m.ready("agent") })
 }

@@ -122,7 +122,7 @@ func newMachine(t *testing.T, broker, database server, plugins, settings []strin
 	t.Cleanup(func() {
 		end(t, m.broker.Kill, func(ctx context.Context) error { return rabbitmq.Discard(ctx, brokers) })
 	})
-	databases := postgres.Config{Base: folder, NoSync: true}
+	databases := postgres.Config{Base: folder} // synchronous: doctor looks at that, too
 	base, err := postgres.Start(starting, databases)
 	if err != nil {
 		t.Fatal(err)
@@ -213,7 +213,7 @@ func (m *machine) start(t *testing.T, p program) {
 		p.env["CUPLINE_LISTEN"] = public
 	}
 	p.env["CUPLINE_INTERNAL_ADDR"] = internal
-	m.public[p.name] = public
+	m.public[p.name], m.public[p.name+" internal"] = public, internal
 	running, cancel := context.WithCancel(context.Background())
 	command := m.command(running, p)
 	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
@@ -234,14 +234,17 @@ func (m *machine) start(t *testing.T, p program) {
 			t.Logf("--- %s\n%s", p.name, content[max(0, len(content)-4000):])
 		}
 	})
-	eventually(t, p.name+" is ready", func() bool {
-		answer, err := http.Get("http://" + internal + "/readyz")
-		if err != nil {
-			return false
-		}
-		_ = answer.Body.Close()
-		return answer.StatusCode == http.StatusOK
-	})
+	eventually(t, p.name+" is ready", func() bool { return m.ready(p.name) })
+}
+
+// ready tells whether a service that was started says so.
+func (m *machine) ready(name string) bool {
+	answer, err := http.Get("http://" + m.public[name+" internal"] + "/readyz")
+	if err != nil {
+		return false
+	}
+	_ = answer.Body.Close()
+	return answer.StatusCode == http.StatusOK
 }
 
 // eventually asks until it is so; each question waits a little longer.

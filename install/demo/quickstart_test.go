@@ -26,6 +26,7 @@ type release struct {
 	config  map[string]map[string]string
 	pods    map[string]core.PodSpec // of Deployments and StatefulSets
 	job     core.PodSpec
+	test    core.PodSpec // of helm test
 }
 
 func quickstart(t *testing.T) release {
@@ -74,6 +75,10 @@ func (r *release) add(t *testing.T, document []byte) {
 		var o apps.StatefulSet
 		read(&o)
 		r.pods[o.Name] = o.Spec.Template.Spec
+	case "Pod":
+		var o core.Pod
+		read(&o)
+		r.test = o.Spec
 	case "Job":
 		var o batch.Job
 		read(&o)
@@ -143,6 +148,10 @@ func TestTheQuickstartRunsTheDemo(t *testing.T) {
 	}
 	if box := ask(t, m, token, http.MethodGet, "/v1/mailbox?wait=20s", ""); !strings.Contains(box, `"load1"`) || !strings.Contains(box, `"id":"first"`) {
 		t.Errorf("the mailbox has %s", box)
+	}
+	// helm test
+	for _, c := range slices.Concat(r.test.InitContainers, r.test.Containers) {
+		m.once(t, r.container(t, "test/"+c.Name, c))
 	}
 	notes, err := os.ReadFile(filepath.Join(checkout, "helm", "templates", "NOTES.txt"))
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 
 const (
 	// startLimit bounds a server's start, the first one's making of a cluster and a recovery after a kill included.
-	startLimit = 90 * time.Second
+	startLimit = 5 * time.Minute
 	// stopGrace is how long the server may take for a fast stop before it is killed.
 	stopGrace = 20 * time.Second
 	// fastStop asks Postgres to end its sessions and stop.
@@ -171,6 +171,22 @@ func (i *Instance) Kill() error {
 	}
 	if err := errors.Join(server.Kill(), i.lock.Release()); err != nil {
 		return fmt.Errorf("kill Postgres: %w", err)
+	}
+	return nil
+}
+
+// Pause holds the server and its sessions still, by SIGSTOP, until [Instance.Resume]: connections stay, and nothing answers.
+func (i *Instance) Pause() error {
+	if err := i.server.Load().Pause(); err != nil {
+		return fmt.Errorf("pause Postgres: %w", err)
+	}
+	return nil
+}
+
+// Resume lets a paused server go on.
+func (i *Instance) Resume() error {
+	if err := i.server.Load().Resume(); err != nil {
+		return fmt.Errorf("resume Postgres: %w", err)
 	}
 	return nil
 }

@@ -44,7 +44,7 @@ type Config struct {
 	// EpmdPort is the port of an epmd that another instance runs, for a node that joins it; with zero the instance
 	// runs one of its own. On hosts of their own each node runs one, and all at the same port: the first one's.
 	EpmdPort int
-	// StartLimit is how long a start may take; 90 s when zero. A node of a cluster that was down waits for the others,
+	// StartLimit is how long a start may take; 5 minutes when zero. A node of a cluster that was down waits for the others,
 	// and so may need several times that on a busy machine.
 	StartLimit time.Duration
 	// Progress gets a line for each step that takes time; none when nil.

@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// startLimit bounds a node's start unless told otherwise: 3 to 8 s on an idle small machine, more while it is busy or recovers a backlog.
-	startLimit = 90 * time.Second
+	// startLimit bounds a node's start unless told otherwise: 3 to 8 s on an idle small machine, over a minute where ten others build on it, more while it recovers a backlog.
+	startLimit = 5 * time.Minute
 	// stopGrace is how long a node may take to stop by itself before it is killed.
 	stopGrace = 30 * time.Second
 )

@@ -102,7 +102,10 @@ func (on *Subject) entry(ctx context.Context, tx pgx.Tx, action string, act Act)
 	if on.IsGroup { // of one letter of many only what all have
 		e = audit.Entry{Tenant: on.Tenant, Stage: audit.StageOperator, Action: action, Actor: act.Actor, Reason: l.Reason, DeviceType: l.DeviceType, Method: l.Method}
 	}
-	e.Detail = what + on.ID.String() + ": " + act.Reason
+	e.Detail = what + on.ID.String()
+	if act.Reason != "" {
+		e.Detail += ": " + act.Reason
+	}
 	return e, err
 }
 

@@ -165,6 +165,12 @@ func (s *Store) Key(ctx context.Context, tenant, keyID string) (Key, error) {
 	return key, nil
 }
 
+// AnyKey tells whether some tenant has a key that was not revoked. It is for who owns the tables: others see a tenant's alone.
+func (s *Store) AnyKey(ctx context.Context) (found bool, err error) {
+	err = s.pool.QueryRow(ctx, "select exists (select from api_keys where revoked_at is null)").Scan(&found)
+	return found, store.Fault("look for keys", err)
+}
+
 // RevokeKey ends a key on all processes at once; one that is revoked keeps its first time.
 // ErrNotFound.
 func (s *Store) RevokeKey(ctx context.Context, tenant, keyID string) error {

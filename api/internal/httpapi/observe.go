@@ -185,8 +185,8 @@ func (s *Server) log(c echo.Context, p *problem.Problem) {
 	}
 	who := principal(c)
 	fields := []zap.Field{
-		zap.String("code", string(p.Code)), zap.String("route", c.Path()), zap.String("tenant", who.Tenant), zap.String("client", who.Client),
-		zap.String("device", c.Param("device")), zap.ByteString("id", p.ID), zap.String("detail", p.Detail), zap.Error(p.Cause),
+		zap.String("reason", string(p.Code)), zap.String("route", c.Path()), zap.String("tenant", who.Tenant), zap.String("client", who.Client),
+		zap.String("device", c.Param("device")), zap.String("lane", p.Lane), zap.ByteString("id", p.ID), zap.String("detail", p.Detail), zap.Error(p.Cause),
 		telemetry.TraceID(trace(c.Request().Header).Parent),
 	}
 	if p.CommandID != uuid.Nil {
@@ -211,8 +211,8 @@ func (s *Server) reportBatch(c echo.Context, results []intake.Result) {
 	}
 	who := principal(c)
 	s.cfg.Log.Warn("items of a batch not accepted", zap.Int("items", count), zap.Int("of", len(results)),
-		zap.String("code", string(first.Code)), zap.String("tenant", who.Tenant), zap.String("client", who.Client),
-		zap.String("device", c.Param("device")), zap.ByteString("id", first.ID), zap.Stringer("command_id", first.CommandID), zap.Error(first.Cause),
+		zap.String("reason", string(first.Code)), zap.String("tenant", who.Tenant), zap.String("client", who.Client),
+		zap.String("device", c.Param("device")), zap.String("lane", first.Lane), zap.ByteString("id", first.ID), zap.Stringer("command_id", first.CommandID), zap.Error(first.Cause),
 		telemetry.TraceID(trace(c.Request().Header).Parent))
 }
 

@@ -89,6 +89,6 @@ func (in *Intake) settle(r *Result, c *envelope.Command, err error) {
 		code = fates[failed.Fate]
 	}
 	r.Problem = problem.From(code, err)
-	r.Problem.ID, r.Problem.CommandID = r.ID, r.CommandID
+	r.Problem.ID, r.Problem.CommandID, r.Problem.Lane = r.ID, r.CommandID, c.Lane
 	in.cfg.Observer.NotAccepted(c.Tenant, code)
 }

@@ -240,6 +240,7 @@ func Refusal(err error) error {
 func fields(r *deadletter.Redrive) []zap.Field {
 	return []zap.Field{
 		zap.String("tenant", r.Letter.Tenant), zap.String("client", r.Letter.Client), zap.ByteString("id", r.Letter.ID),
-		zap.Stringer("command_id", r.CommandID), zap.Stringer("letter_id", r.Letter.LetterID),
+		zap.Stringer("command_id", r.CommandID), zap.Stringer("letter_id", r.Letter.LetterID), zap.String("device", r.Letter.Device),
+		zap.String("lane", r.Letter.Lane), zap.String("reason", r.Letter.Reason),
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/cupline/cupline/api/internal/problem"
+	"github.com/cupline/cupline/chassis/failpoint"
 	"github.com/cupline/cupline/store/deadletter"
 )
 
@@ -31,6 +32,7 @@ func (r *Runner) item(ctx context.Context, j *deadletter.Job, item deadletter.It
 	if err != nil {
 		return err
 	}
+	failpoint.Pass(failpoint.AfterItem)
 	return r.jobs.Report(ctx, j, item.Position, d.result, d.detail, d.sent, d.wait)
 }
 

@@ -85,6 +85,8 @@ type Problem struct {
 	ID []byte
 	// CommandID is set where a message with it may have been sent.
 	CommandID uuid.UUID
+	// Lane is where the command was to go, once that is known; for the log alone.
+	Lane string
 	// RetryAfter is when trying again may do, where that is known.
 	RetryAfter time.Duration
 	// List holds every problem found, where there can be several.

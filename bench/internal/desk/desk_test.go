@@ -64,4 +64,13 @@ func TestSettling(t *testing.T) {
 	if err := m.Measure(t.Context(), database(), database()); err != nil || !strings.Contains(out.String(), "without reach") {
 		t.Errorf("%q, %v", out.String(), err)
 	}
+	out.Reset()
+	m.Rounds = 2
+	if err := m.Disturb(t.Context(), database(), 1500, t.Logf); err != nil || !strings.Contains(out.String(), "ratio: median") {
+		t.Errorf("%q, %v", out.String(), err)
+	}
+	removed := strings.Fields(strings.Split(out.String(), "\n")[2])
+	if len(removed) != 5 || removed[4] == "0" {
+		t.Errorf("the janitor deleted nothing:\n%s", out.String())
+	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,7 +39,7 @@ func (m *Settling) Measure(ctx context.Context, now, before *postgres.Pool) erro
 	if _, err := before.Exec(ctx, beforeSQL); err != nil {
 		return fmt.Errorf("take reach back: %w", err)
 	}
-	var with, without, ratios []float64
+	var pairs []pair
 	for range m.Rounds {
 		a, err := m.round(ctx, now)
 		if err != nil {
@@ -50,16 +49,9 @@ func (m *Settling) Measure(ctx context.Context, now, before *postgres.Pool) erro
 		if err != nil {
 			return err
 		}
-		with, without, ratios = append(with, a), append(without, b), append(ratios, a/b)
+		pairs = append(pairs, pair{with: a, without: b})
 	}
-	_, err := fmt.Fprintf(m.Out, "letters settled a second, medians of %d rounds of %s by %d workers: %.0f, without reach %.0f; ratio %.2f (%.2f to %.2f)\n",
-		m.Rounds, m.Length, m.Workers, median(with), median(without), median(ratios), slices.Min(ratios), slices.Max(ratios))
-	return err
-}
-
-func median(values []float64) float64 {
-	slices.Sort(values)
-	return values[len(values)/2]
+	return table(m.Out, "with what reach costs, and without reach", pairs)
 }
 
 // round settles for a while, and returns how many letters a second.

@@ -92,7 +92,7 @@ func settle(c *console.Console) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&a.Reason, "reason", "", "why; it stands in the audit trail")
-	cmd.Flags().StringVar(&a.Actor, "actor", c.Getenv("USER"), "who")
+	cmd.Flags().StringVar(&a.Actor, "actor", c.User(), "who you are")
 	cmd.Flags().StringVar(&a.Tenant, "tenant", "", "another tenant's; takes ops:platform")
 	_ = cmd.MarkFlagRequired("reason") // the flag is there
 	return cmd

@@ -2,6 +2,7 @@
 package console
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -23,14 +24,17 @@ type Console struct {
 	JSON bool
 }
 
-// Result writes a value as one line of JSON, or lets text write it for people. A table that is wider than their terminal is set in blocks.
+// User is who is at the terminal, as the shell or the system's log-in tells it; empty where neither does.
+func (c *Console) User() string { return cmp.Or(c.Getenv("USER"), c.Getenv("LOGNAME")) }
+
+// Result writes a value as one line of JSON, or lets text write it for people. A table that is wider than their terminal is set so that it fits.
 func (c *Console) Result(value any, text func(w *strings.Builder)) error {
 	if c.JSON {
 		return c.Line(value)
 	}
 	var all strings.Builder
 	text(&all)
-	if _, err := io.WriteString(c.Out, fit(all.String(), c.width())); err != nil {
+	if _, err := io.WriteString(c.Out, fit(all.String(), width(c.Out))); err != nil {
 		return fmt.Errorf("write the result: %w", err)
 	}
 	return nil
@@ -46,10 +50,34 @@ func (c *Console) Line(value any) error {
 	return nil
 }
 
+// Row writes one row of a table at once, for tables that grow while they are read; its last cell may be of any length.
+func (c *Console) Row(cells []string) error {
+	line := strings.Join(cells, strings.Repeat(" ", gap)) + "\n"
+	if columns := width(c.Out); columns > 0 {
+		g := &grid{names: make([]string, len(cells)), rows: [][]string{cells}}
+		g.measure()
+		var b strings.Builder
+		g.fold(&b, cells, g.assign(columns), columns)
+		line = b.String()
+	}
+	if _, err := io.WriteString(c.Out, line); err != nil {
+		return fmt.Errorf("write the result: %w", err)
+	}
+	return nil
+}
+
 // Note tells people something on the side, on Err.
 func (c *Console) Note(format string, args ...any) {
+	lines := strings.Split(fmt.Sprintf(format, args...), "\n")
+	if columns := width(c.Err); columns > 0 && !c.JSON {
+		for i, line := range lines {
+			if len([]rune(line)) > columns {
+				lines[i] = strings.Join(wrap(line, columns), "\n")
+			}
+		}
+	}
 	// Where even this cannot be written there is nobody to tell.
-	_, _ = fmt.Fprintf(c.Err, format+"\n", args...)
+	_, _ = fmt.Fprintln(c.Err, strings.Join(lines, "\n"))
 }
 
 // Progress draws a bar on the side, over the one before where Err is a terminal, else on a line of its own.

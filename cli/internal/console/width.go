@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// width is how many characters a line of Out has; 0 where Out is no terminal, and nothing has to fit.
-func (c *Console) width() int {
-	file, is := c.Out.(*os.File)
+// width is how many characters a line of a terminal has; 0 where the stream is none, and nothing has to fit.
+func width(stream any) int {
+	file, is := stream.(*os.File)
 	if !is {
 		return 0
 	}
@@ -24,8 +24,7 @@ func (c *Console) width() int {
 // heading is the first line of a table, as Table writes it.
 var heading = regexp.MustCompile(`^[A-Z][A-Z0-9/-]*( {2,}[A-Z][A-Z0-9/-]*)+ *$`)
 
-// fit sets tables that are wider than a line column by column below each other, a block for each row: a terminal would break their lines
-// anywhere.
+// fit sets tables that are wider than a line so that they fit: a terminal would break their lines anywhere.
 func fit(text string, width int) string {
 	lines := strings.Split(text, "\n")
 	var b strings.Builder
@@ -37,7 +36,7 @@ func fit(text string, width int) string {
 			}
 		}
 		if table := lines[i:end]; end > i+1 && widest(table) > width {
-			expand(&b, table)
+			read(table).write(&b, width)
 		} else {
 			b.WriteString(strings.Join(table, "\n"))
 			if end < len(lines) {
@@ -56,32 +55,22 @@ func widest(lines []string) (most int) {
 	return most
 }
 
-// expand writes rows as blocks of name and value, with an empty line between two.
-func expand(b *strings.Builder, table []string) {
-	var starts []int
-	names := []rune(table[0])
-	longest := 0
-	for at := range names {
-		if names[at] != ' ' && (at == 0 || names[at-1] == ' ') {
-			starts = append(starts, at)
-			longest = max(longest, len(strings.Fields(string(names[at:]))[0]))
+// wrap breaks a line between words; a word that is longer than a line is broken where the line ends.
+func wrap(text string, width int) (lines []string) {
+	width = max(width, 1)
+	var line []rune
+	for word := range strings.FieldsSeq(text) {
+		rest := []rune(word)
+		if len(line) > 0 && len(line)+1+len(rest) > width {
+			lines, line = append(lines, string(line)), nil
 		}
+		if len(line) > 0 {
+			line = append(line, ' ')
+		}
+		for len(rest) > width {
+			lines, rest = append(lines, string(rest[:width])), rest[width:]
+		}
+		line = append(line, rest...)
 	}
-	for n, line := range table[1:] {
-		if n > 0 {
-			b.WriteByte('\n')
-		}
-		row := []rune(line)
-		for i, start := range starts {
-			end := len(row)
-			if i+1 < len(starts) {
-				end = min(end, starts[i+1])
-			}
-			name, value := strings.Fields(string(names[start:]))[0], ""
-			if start < end {
-				value = strings.TrimSpace(string(row[start:end]))
-			}
-			b.WriteString(name + strings.Repeat(" ", longest-len(name)+2) + value + "\n")
-		}
-	}
+	return append(lines, string(line))
 }

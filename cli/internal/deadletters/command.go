@@ -3,7 +3,6 @@ package deadletters
 
 import (
 	"context"
-	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -35,10 +34,10 @@ type options struct {
 
 // filterFlags are the API's filters that are flags of the same name.
 var filterFlags = []struct{ name, usage string }{
-	{"tenant", "another tenant's, or `system`; takes ops:platform"}, {"state", "open, redriving, redriven or discarded"},
+	{"tenant", "another tenant's, or system's; takes ops:platform"}, {"state", "open, redriving, redriven or discarded"},
 	{"reason", "such as no_answer"}, {"executed", "no or maybe"}, {"lane", "of this lane"}, {"device", "of this device"},
 	{"device-type", "of this device type"}, {"method", "of this method"}, {"client", "of this client"}, {"id", "of this id of a client"},
-	{"command-id", "of this command"}, {"group", "of this cause, as `groups` tells it"},
+	{"command-id", "of this command"}, {"group", "of this cause, as 'groups' tells it"},
 	{"job", "that this job acted on last"}, {"tag", "with this tag, or of a group with it"}, {"assignee", "that somebody looks after"},
 	{"text", "in the payload, or in the error"}, {"from", "died at this time or later, RFC 3339"}, {"before", "died before this time, RFC 3339"},
 }
@@ -188,8 +187,7 @@ func line(c *console.Console, l *cupline.Letter) error {
 	if c.JSON {
 		return c.Line(l)
 	}
-	_, err := io.WriteString(c.Out, strings.Join(row(l), "  ")+"  "+l.Detail+"\n")
-	return err
+	return c.Row(append(row(l), l.Detail))
 }
 
 func groups(c *console.Console) *cobra.Command {

@@ -2,6 +2,7 @@ package deadletters
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -70,7 +71,7 @@ are failures; "job resume" lets it go on all the same.`,
 	}
 	o.add(cmd)
 	cmd.Flags().StringVar(&j.Reason, "why", "", "why you do it; it stands in the audit trail")
-	cmd.Flags().StringVar(&j.Actor, "actor", c.Getenv("USER"), "who")
+	cmd.Flags().StringVar(&j.Actor, "actor", c.User(), "who you are")
 	cmd.Flags().BoolVar(&j.IncludeMaybe, "include-maybe", false, "redrive also what may have been executed")
 	cmd.Flags().BoolVar(&j.IncludeHeld, "include-held", false, "redrive also what has died again and again")
 	cmd.Flags().IntVar(&j.Canary, "canary", 0, "how many letters a redrive sends first, and waits for")
@@ -90,6 +91,8 @@ func complete(j *cupline.LetterJob, dryRun bool) error {
 		return exit.Usagef("say which letters, with at least one filter")
 	case !dryRun && j.Reason == "":
 		return exit.Usagef("--why is missing; it stands in the audit trail")
+	case !dryRun && j.Actor == "":
+		return exit.Usagef("--actor is missing, and USER is not set: say who you are; it stands in the audit trail")
 	}
 	return nil
 }
@@ -112,31 +115,67 @@ const followEach = 500 * time.Millisecond
 func follow(ctx context.Context, c *console.Console, client *cupline.Client, tenant string, s cupline.JobState) (cupline.JobState, error) {
 	tick := time.NewTicker(followEach)
 	defer tick.Stop()
-	defer c.EndProgress()
 	drawn := ""
-	for s.State == "running" || s.State == "done" && s.Awaited > 0 {
-		text := ""
-		if s.Awaited > 0 {
-			text = fmt.Sprintf(", %d outcomes awaited", s.Awaited)
-		}
-		if s.CanaryDue {
-			text += ", the canary goes first"
-		}
-		if now := fmt.Sprint(s.Total-s.Waiting, text); now != drawn {
+	draw := func() {
+		text := progress(&s)
+		if now := fmt.Sprint(s.Total-s.Waiting, text); now != drawn && s.Total > 0 {
 			c.Progress(s.Total-s.Waiting, s.Total, text)
 			drawn = now
 		}
+	}
+	defer func() {
+		if drawn != "" {
+			c.EndProgress()
+		}
+	}()
+	for s.State == "running" || s.State == "done" && s.Awaited > 0 {
+		draw()
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return s, fmt.Errorf("job %s goes on: %w", s.JobID, context.Cause(ctx))
+			return s, left(tenant, &s)
 		}
-		var err error
-		if s, err = client.LetterJobState(ctx, tenant, s.JobID); err != nil {
+		next, err := client.LetterJobState(ctx, tenant, s.JobID)
+		switch {
+		case ctx.Err() != nil:
+			return s, left(tenant, &s)
+		case err != nil:
 			return s, err
 		}
+		s = next
 	}
+	draw()
 	return s, nil
+}
+
+// progress is what stands behind a job's bar.
+func progress(s *cupline.JobState) (text string) {
+	if s.State == "running" && s.Rate > 0 && s.Waiting > int64(s.Rate) && !s.CanaryDue {
+		text = fmt.Sprintf(", %s left", time.Duration(s.Waiting/int64(s.Rate))*time.Second)
+	}
+	if s.Awaited > 0 {
+		text += fmt.Sprintf(", %d outcomes awaited", s.Awaited)
+	}
+	if s.CanaryDue {
+		text += ", the canary goes first"
+	}
+	return text
+}
+
+// left says what becomes of a job whose watcher was interrupted.
+func left(tenant string, s *cupline.JobState) error {
+	job, fate := s.JobID, "goes on"
+	if s.State != "running" {
+		fate = "has sent all, and outcomes are awaited"
+	}
+	if tenant != "" {
+		job += " --tenant " + tenant
+	}
+	text := fmt.Sprintf("no longer watched; job %s %s\nsee it:  cupline dead-letters job show %s", s.JobID, fate, job)
+	if s.State == "running" {
+		text += fmt.Sprintf("\nhold it: cupline dead-letters job pause %s --reason WHY", job)
+	}
+	return exit.With(exit.Interrupted, errors.New(text))
 }
 
 func tell(c *console.Console, s cupline.JobState) error {

@@ -15,7 +15,7 @@ import (
 // subjectFlags say what the id that a command names is of.
 func subjectFlags(cmd *cobra.Command, tenant *string, group *bool) {
 	cmd.Flags().StringVar(tenant, "tenant", "", "another tenant's; takes ops:platform")
-	cmd.Flags().BoolVar(group, "group", false, "the id is a group's, as `groups` tells it")
+	cmd.Flags().BoolVar(group, "group", false, "the id is a group's, as 'groups' tells it")
 }
 
 func subject(tenant, id string, group bool) cupline.Subject {
@@ -63,7 +63,7 @@ func note(c *console.Console) *cobra.Command {
 		},
 	}
 	subjectFlags(cmd, &tenant, &group)
-	cmd.Flags().StringVar(&actor, "actor", c.Getenv("USER"), "who")
+	cmd.Flags().StringVar(&actor, "actor", c.User(), "who you are")
 	return cmd
 }
 
@@ -102,6 +102,6 @@ func mark(c *console.Console) *cobra.Command {
 	cmd.Flags().StringSliceVar(&change.AddTags, "tag", nil, "add this tag; may be given again")
 	cmd.Flags().StringSliceVar(&change.RemoveTags, "untag", nil, "take this tag away; may be given again")
 	cmd.Flags().StringVar(&change.Reason, "reason", "", "why; it stands in the audit trail")
-	cmd.Flags().StringVar(&change.Actor, "actor", c.Getenv("USER"), "who")
+	cmd.Flags().StringVar(&change.Actor, "actor", c.User(), "who you are")
 	return cmd
 }

@@ -67,14 +67,13 @@ func describe(w *strings.Builder, l *cupline.WholeLetter) {
 	field("tags", strings.Join(l.Tags, ", "))
 	field("group", strings.Join(slices.DeleteFunc([]string{l.Group, l.GroupMark.Assignee, strings.Join(l.GroupMark.Tags, " ")},
 		func(part string) bool { return part == "" }), ", "))
-	delivered := "; not delivered yet"
-	if l.DeliveredAt != nil {
-		delivered = "; the client acked it " + console.Time(*l.DeliveredAt)
-	}
-	if string(l.Told) == "null" {
+	switch {
+	case string(l.Told) == "null":
 		field("told", "nobody")
-	} else {
-		field("told", string(l.Told)+delivered)
+	case l.DeliveredAt != nil:
+		field("told", "as below; the client acked it "+console.Time(*l.DeliveredAt))
+	default:
+		field("told", "as below; not delivered yet")
 	}
 	contents(w, l)
 }
@@ -83,7 +82,10 @@ func contents(w *strings.Builder, l *cupline.WholeLetter) {
 	for _, part := range []struct {
 		name string
 		json json.RawMessage
-	}{{"payload (" + l.PayloadEncoding + ")", l.Payload}, {"properties", l.Properties}, {"headers", l.Headers}, {"deaths", l.Deaths}} {
+	}{{"told", l.Told}, {"payload (" + l.PayloadEncoding + ")", l.Payload}, {"properties", l.Properties}, {"headers", l.Headers}, {"deaths", l.Deaths}} {
+		if part.name == "told" && string(part.json) == "null" {
+			continue
+		}
 		var pretty bytes.Buffer
 		if json.Indent(&pretty, part.json, "  ", "  ") != nil {
 			pretty.Write(part.json)

@@ -96,8 +96,8 @@ func listCredentials(c *console.Console) *cobra.Command {
 func revoke(c *console.Console) *cobra.Command {
 	return &cobra.Command{
 		Use: "revoke DEVICE CREDENTIAL", Short: "Revoke a credential, at once and for good", Args: cobra.ExactArgs(2),
-		Long: `Revoke a credential, at once and for good: nobody logs in with it any more. A connection that it made before stays
-until it ends; ` + "`cupline devices disconnect`" + ` ends it.`,
+		Long: `Revoke a credential, at once and for good: nobody logs in with it any more. A connection that it made before is ended
+within 5 s where a dispatcher has CUPLINE_DEVICES_MANAGEMENT_URL; elsewhere ` + "`cupline devices disconnect`" + ` ends it.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client, err := connect.Client(c)
 			if err != nil {

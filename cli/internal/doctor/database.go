@@ -139,7 +139,8 @@ func (p *patient) migrations(ctx context.Context, url string) bool {
 	states, err := migrations.Status(ctx, url)
 	switch {
 	case errors.Is(err, migrations.ErrNewer):
-		p.bad(Migrations, "", err.Error(), "use the release of this program that the services have")
+		// No problem where the programs were rolled back: a schema works with those of the release before.
+		p.warn(Migrations, "", err.Error(), "use the release of this program that the services have; after a rollback it is theirs")
 		return true // tables are added before they are needed, and so are there
 	case errors.Is(err, migrations.ErrChanged):
 		p.bad(Migrations, "", err.Error(), "find out who changed the schema or the program; restore the one that was released")

@@ -38,7 +38,7 @@ func show(c *console.Console) *cobra.Command {
 		}
 		return print(c, &r)
 	}}
-	cmd.Flags().StringVar(&tenant, "tenant", "", "another tenant's, or `system`: the platform's; takes ops:platform")
+	cmd.Flags().StringVar(&tenant, "tenant", "", "another tenant's, or system's: the platform's; takes ops:platform")
 	return cmd
 }
 
@@ -80,7 +80,7 @@ func set(c *console.Console) *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&tenant, "tenant", "", "another tenant's, or `system`: the platform's; takes ops:platform")
+	flags.StringVar(&tenant, "tenant", "", "another tenant's, or system's: the platform's; takes ops:platform")
 	flags.DurationVar(&letters, "letters", 0, "letters that were redriven or discarded, and jobs; 24h or more")
 	flags.DurationVar(&audit, "audit", 0, "the audit trail; 24h or more")
 	flags.DurationVar(&ledger, "ledger", 0, "decided commands; in force never shorter than lanes may hold a command, and an hour")

@@ -103,7 +103,7 @@ tenants:admin.`,
 	cmd.Flags().StringSliceVar(&n.Scopes, "scope", defaultScopes, "what the key may do")
 	cmd.Flags().DurationVar(&lifetime, "expires-in", 0, "how long it is good for; for ever unless told")
 	cmd.Flags().StringVar(&secret, "kubernetes-secret", "",
-		"in a pod, with --database: keep the token in this `Secret`, and print nothing; nothing is made where the Secret exists")
+		"in a pod, with --database: keep the token in this `Secret`, and print nothing; nothing is made where the Secret exists and the database has keys")
 	_ = cmd.MarkFlagRequired("client") // the flag is there
 	return cmd
 }

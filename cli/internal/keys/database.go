@@ -35,6 +35,16 @@ func makeInDatabase(ctx context.Context, c *console.Console, tenant string, n cu
 	return created{ofStore(key), token}, err
 }
 
+// anyInDatabase tells whether some tenant has a key that was not revoked.
+func anyInDatabase(ctx context.Context, c *console.Console) (bool, error) {
+	pool, err := connect.Database(ctx, c)
+	if err != nil {
+		return false, err
+	}
+	defer pool.Close()
+	return identity.New(pool).AnyKey(ctx)
+}
+
 func rotateInDatabase(ctx context.Context, c *console.Console, tenant, id string, r cupline.Rotation) (created, error) {
 	pool, err := connect.Database(ctx, c)
 	if err != nil {

@@ -23,24 +23,34 @@ func createInSecret(ctx context.Context, c *console.Console, o options, name str
 	return makeInSecret(ctx, c, secrets, name, o.tenant, n)
 }
 
-// makeInSecret makes a key and keeps its token in a Secret, unless that is there already. The key is
+// makeInSecret makes a key and keeps its token in a Secret, unless that is there already. A Secret that is there beside a
+// database without any good key is of a database that is gone, as after a reinstallation: its token is replaced. The key is
 // made first, because a Secret with a token that is good for nothing would stay. Where the Secret
 // cannot be made the key is revoked; a process that dies in between leaves a key whose token nobody
-// knows, and the next run makes another.
+// knows.
 func makeInSecret(ctx context.Context, c *console.Console, secrets *kubernetes.Secrets, name, tenant string, n cupline.NewKey) error {
 	there, err := secrets.Exists(ctx, name)
 	if err != nil {
 		return err
 	}
+	keep := secrets.Create
 	if there {
-		c.Note("the Secret %s is there already; no key is made", name)
-		return nil
+		known, err := anyInDatabase(ctx, c)
+		if err != nil {
+			return err
+		}
+		if known {
+			c.Note("the Secret %s is there already; no key is made", name)
+			return nil
+		}
+		c.Note("the Secret %s is there already, and the database has no key: it is of another database, and gets a new token", name)
+		keep = secrets.Replace
 	}
 	made, err := makeInDatabase(ctx, c, tenant, n)
 	if err != nil {
 		return err
 	}
-	err = secrets.Create(ctx, name, map[string]string{"token": made.Token, "tenant": tenant, "client": made.Client, "id": made.ID})
+	err = keep(ctx, name, map[string]string{"token": made.Token, "tenant": tenant, "client": made.Client, "id": made.ID})
 	if err == nil {
 		c.Note("made key %s for client %s; its token is in the Secret %s", made.ID, made.Client, name)
 		return nil

@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"flag"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -14,7 +15,9 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/cupline/cupline/chassis/postgres"
 	"github.com/cupline/cupline/chassis/postgrestest"
+	"github.com/cupline/cupline/cli/internal/connect"
 	"github.com/cupline/cupline/cli/internal/console"
 	"github.com/cupline/cupline/cli/internal/kubernetes"
 	cupline "github.com/cupline/cupline/clients/go"
@@ -41,8 +44,14 @@ func cluster(t *testing.T, refuse int) (secrets *kubernetes.Secrets, kept func()
 		switch {
 		case r.Method == http.MethodGet && data == nil:
 			w.WriteHeader(http.StatusNotFound)
-		case r.Method == http.MethodPost && refuse != 0:
+		case r.Method != http.MethodGet && refuse != 0:
 			w.WriteHeader(refuse)
+		case r.Method == http.MethodPatch:
+			var changed struct{ StringData map[string]string }
+			if err := json.NewDecoder(r.Body).Decode(&changed); err != nil || r.Header.Get("Content-Type") != "application/merge-patch+json" {
+				t.Errorf("%s: %v", r.Header.Get("Content-Type"), err)
+			}
+			maps.Copy(data, changed.StringData)
 		case r.Method == http.MethodPost:
 			var made struct{ StringData map[string]string }
 			if err := json.NewDecoder(r.Body).Decode(&made); err != nil {
@@ -100,6 +109,46 @@ func TestTheFirstKeyIsKeptInASecretOnce(t *testing.T) {
 	if all, err := store.Keys(t.Context(), "acme", "", 10); err != nil || len(all) != 1 {
 		t.Errorf("keys %+v, %v: want one", all, err)
 	}
+}
+
+// TestASecretOfADatabaseThatIsGoneGetsANewToken: what is uninstalled leaves the Secret, and what is installed then begins
+// with an empty database.
+func TestASecretOfADatabaseThatIsGoneGetsANewToken(t *testing.T) {
+	t.Parallel()
+	secrets, kept := cluster(t, 0)
+	n := cupline.NewKey{Client: "admin", Scopes: []string{"tenants:admin"}}
+	for range 2 { // two databases, one cluster
+		c, store := database(t)
+		if err := makeInSecret(t.Context(), c, secrets, "key", "acme", n); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := identity.NewVerifier(store, identity.VerifierConfig{}).Verify(t.Context(), kept()["token"]); err != nil {
+			t.Errorf("the token in the Secret: %v", err)
+		}
+	}
+	// One that was revoked is not replaced while there are others.
+	c, store := database(t)
+	if _, _, err := Make(t.Context(), pool(t, c), identity.NewKey{Tenant: "acme", Client: "other"}); err != nil {
+		t.Fatal(err)
+	}
+	before := kept()["token"]
+	if err := makeInSecret(t.Context(), c, secrets, "key", "acme", n); err != nil || kept()["token"] != before {
+		t.Errorf("the Secret was changed, %v", err)
+	}
+	if all, err := store.Keys(t.Context(), "acme", "", 10); err != nil || len(all) != 1 {
+		t.Errorf("keys %+v, %v: want the other alone", all, err)
+	}
+}
+
+// pool is the console's database.
+func pool(t *testing.T, c *console.Console) *postgres.Pool {
+	t.Helper()
+	opened, err := connect.Database(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(opened.Close)
+	return opened
 }
 
 func TestAKeyWhoseSecretCannotBeMadeIsRevoked(t *testing.T) {

@@ -1,5 +1,5 @@
 // Package kubernetes keeps a Secret in the cluster that the process runs in, with no more than its
-// pod's own service account: one look and one creation, for which no client library is needed.
+// pod's own service account: one look and one creation or change, for which no client library is needed.
 package kubernetes
 
 import (
@@ -107,6 +107,22 @@ func (s *Secrets) Create(ctx context.Context, name string, data map[string]strin
 	return fmt.Errorf("make the Secret %s: the API server answers %d: %s", name, status, said)
 }
 
+// Replace gives a Secret that is there other data, key by key.
+func (s *Secrets) Replace(ctx context.Context, name string, data map[string]string) error {
+	body, err := json.Marshal(map[string]any{"stringData": data})
+	if err != nil {
+		return err
+	}
+	status, said, err := s.call(ctx, http.MethodPatch, "/"+url.PathEscape(name), body)
+	switch {
+	case err != nil:
+		return fmt.Errorf("change the Secret %s: %w", name, err)
+	case status == http.StatusOK:
+		return nil
+	}
+	return fmt.Errorf("change the Secret %s: the API server answers %d: %s", name, status, said)
+}
+
 func (s *Secrets) call(ctx context.Context, method, path string, body []byte) (status int, said string, err error) {
 	address := s.address + "/api/v1/namespaces/" + url.PathEscape(s.namespace) + "/secrets" + path
 	request, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(body))
@@ -115,6 +131,9 @@ func (s *Secrets) call(ctx context.Context, method, path string, body []byte) (s
 	}
 	request.Header.Set("Authorization", "Bearer "+s.token)
 	request.Header.Set("Content-Type", "application/json")
+	if method == http.MethodPatch {
+		request.Header.Set("Content-Type", "application/merge-patch+json")
+	}
 	answer, err := s.http.Do(request)
 	if err != nil {
 		return 0, "", err

@@ -11,12 +11,13 @@ import (
 
 	"github.com/cupline/cupline/cli/internal/connect"
 	"github.com/cupline/cupline/cli/internal/console"
+	"github.com/cupline/cupline/cli/internal/exit"
 	cupline "github.com/cupline/cupline/clients/go"
 )
 
 func actionFlags(cmd *cobra.Command, c *console.Console, a *cupline.LetterAction) {
 	cmd.Flags().StringVar(&a.Reason, "reason", "", "why; it stands in the audit trail")
-	cmd.Flags().StringVar(&a.Actor, "actor", c.Getenv("USER"), "who")
+	cmd.Flags().StringVar(&a.Actor, "actor", c.User(), "who you are")
 }
 
 // pause is `pause` and `resume`.
@@ -89,22 +90,36 @@ func followDrain(ctx context.Context, c *console.Console, client *cupline.Client
 	defer tick.Stop()
 	defer c.EndProgress()
 	last := int64(-1)
-	for d.State == "running" {
-		if total := max(d.Done, known(d.Total)); d.Done != last {
-			c.Progress(d.Done, total, "")
+	draw := func() {
+		if d.Done != last {
+			c.Progress(d.Done, max(d.Done, known(d.Total)), "")
 			last = d.Done
 		}
+	}
+	for d.State == "running" {
+		draw()
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return d, fmt.Errorf("drain %s goes on: %w", d.DrainID, context.Cause(ctx))
+			return d, unwatched(d)
 		}
-		var err error
-		if d, err = client.DrainState(ctx, d.DrainID); err != nil {
+		next, err := client.DrainState(ctx, d.DrainID)
+		switch {
+		case ctx.Err() != nil:
+			return d, unwatched(d)
+		case err != nil:
 			return d, err
 		}
+		d = next
 	}
+	draw()
 	return d, nil
+}
+
+// unwatched says what becomes of a drain whose watcher was interrupted.
+func unwatched(d cupline.Drain) error {
+	return exit.With(exit.Interrupted, fmt.Errorf("no longer watched; drain %s goes on\nsee it:  cupline lanes drains %s\nstop it: cupline lanes cancel-drain %s --reason WHY",
+		d.DrainID, d.DrainID, d.DrainID))
 }
 
 func known(n *int64) int64 {

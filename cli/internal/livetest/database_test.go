@@ -32,6 +32,36 @@ func TestMigrateBringsAnEmptyDatabaseUp(t *testing.T) {
 	}
 }
 
+// TestAnOlderProgramOnANewerDatabase is what a rollback of the programs leaves: refused, unless it is said that this is meant.
+func TestAnOlderProgramOnANewerDatabase(t *testing.T) {
+	t.Parallel()
+	db := postgrestest.New(t, nil)
+	s := shell{"DATABASE_URL": db.URL()}
+	if out, errs, code := s.run(t, "migrate", "up"); code != exit.OK {
+		t.Fatalf("migrate ends with %d: %s%s", code, out, errs)
+	}
+	if _, err := db.Pool(t).Exec(t.Context(), "insert into cupline_migrations (number, name, checksum) values (999, '999_later.sql', 'x')"); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range []string{"up", "status"} {
+		if out, errs, code := s.run(t, "migrate", command); code != exit.Failed || !strings.Contains(errs, "999_later.sql") {
+			t.Errorf("%s ends with %d: %s%s", command, code, out, errs)
+		}
+		if out, errs, code := s.run(t, "migrate", command, "--allow-newer"); code != exit.OK || !strings.Contains(errs, "999_later.sql") {
+			t.Errorf("%s --allow-newer ends with %d: %s%s", command, code, out, errs)
+		}
+	}
+	if out, errs, _ := s.run(t, "doctor"); !strings.Contains(out, "warning  migrations        the database is newer") {
+		t.Errorf("doctor prints %s%s", out, errs)
+	}
+	if _, err := db.Pool(t).Exec(t.Context(), "update cupline_migrations set checksum = 'x' where number = 1"); err != nil {
+		t.Fatal(err)
+	}
+	if out, errs, code := s.run(t, "migrate", "up", "--allow-newer"); code != exit.Failed {
+		t.Errorf("with another first migration: %d: %s%s", code, out, errs)
+	}
+}
+
 // migrated is a shell with a database that is up to date.
 func migrated(t *testing.T) shell {
 	t.Helper()

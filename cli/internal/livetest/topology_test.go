@@ -100,6 +100,10 @@ func TestChangedQueueIsMadeAnewOnlyWhenEmptyAndUnused(t *testing.T) {
 	if len(r.Differences) != 1 || !strings.Contains(r.Differences[0].Detail, "x-max-length is 10, declared 1000000") {
 		t.Fatalf("found %+v", r)
 	}
+	// What an installation asks for: told, and no failure.
+	if r := s.check(t, exit.OK, "topology", "apply", "--leave-changed"); len(r.Differences) != 1 {
+		t.Errorf("apply --leave-changed tells %+v", r)
+	}
 	if r := s.check(t, exit.Different, "topology", "apply"); len(r.Differences) != 1 {
 		t.Errorf("apply without --recreate leaves %+v", r)
 	}

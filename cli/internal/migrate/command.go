@@ -22,13 +22,21 @@ func Command(c *console.Console) *cobra.Command {
 	return cmd
 }
 
+// noteNewer is told where a newer database is no failure.
+const noteNewer = "%v\nIt is left as it is: a schema works with the programs of the release before"
+
 func up(c *console.Console) *cobra.Command {
-	return &cobra.Command{Use: "up", Short: "Apply the migrations that are missing", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+	var newer bool
+	cmd := &cobra.Command{Use: "up", Short: "Apply the migrations that are missing", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 		values, err := connect.Require(c, connect.DatabaseURL)
 		if err != nil {
 			return err
 		}
 		applied, err := migrations.Up(cmd.Context(), values[0])
+		if newer && errors.Is(err, migrations.ErrNewer) {
+			c.Note(noteNewer, err)
+			err = nil
+		}
 		// Those before an error stand; so they are told all the same.
 		printed := c.Result(map[string][]string{"applied": append([]string{}, applied...)}, func(w *strings.Builder) {
 			for _, name := range applied {
@@ -43,6 +51,13 @@ func up(c *console.Console) *cobra.Command {
 		}
 		return printed
 	}}
+	allowNewer(cmd, &newer)
+	return cmd
+}
+
+func allowNewer(cmd *cobra.Command, newer *bool) {
+	cmd.Flags().BoolVar(newer, "allow-newer", false,
+		"a database that a later release has migrated is no failure, as after a rollback of the programs")
 }
 
 // state is one migration as it is printed.
@@ -53,12 +68,17 @@ type state struct {
 }
 
 func status(c *console.Console) *cobra.Command {
-	return &cobra.Command{Use: "status", Short: "List the migrations, applied and missing", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+	var newer bool
+	cmd := &cobra.Command{Use: "status", Short: "List the migrations, applied and missing", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 		values, err := connect.Require(c, connect.DatabaseURL)
 		if err != nil {
 			return err
 		}
 		states, err := migrations.Status(cmd.Context(), values[0])
+		if newer && errors.Is(err, migrations.ErrNewer) {
+			c.Note(noteNewer, err)
+			err = nil
+		}
 		var rows [][]string
 		var printed error
 		for _, s := range states {
@@ -80,4 +100,6 @@ func status(c *console.Console) *cobra.Command {
 		}
 		return printed
 	}}
+	allowNewer(cmd, &newer)
+	return cmd
 }

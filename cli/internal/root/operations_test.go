@@ -157,20 +157,39 @@ func TestJobs(t *testing.T) {
 	start := "dead-letters job start redrive --device lamp-1 --tenant acme"
 	for args, said := range map[string]string{
 		start + " --dry-run":                        "would redrive 4 letters; 1 may have been executed, 3 are held, 2 died more than a day ago",
-		start + " --why back":                       "job j-1 (redrive) is running: 0 of 4 letters done, 0 redriven",
+		start + " --why back --actor ann":           "job j-1 (redrive) is running: 0 of 4 letters done, 0 redriven",
 		"dead-letters job pause j-1 --reason lunch": "is paused: 3 of 4",
 		"dead-letters job items j-1":                "skipped  -        device_gone: x",
-		start + " --why back --wait":                "is done: 4 of 4 letters done, 4 redriven",
+		start + " --why back --actor ann --wait":    "is done: 4 of 4 letters done, 4 redriven",
 	} {
 		if e := execute(t.Context(), on(p), "", strings.Fields(args)...); e.code != exit.OK || !strings.Contains(e.out, said) {
 			t.Errorf("%s: %+v", args, e)
-		} else if strings.HasSuffix(args, "--wait") && !strings.Contains(e.errs, "2 of 4") {
-			t.Errorf("no progress: %+v", e)
+		} else if strings.HasSuffix(args, "--wait") && (!strings.Contains(e.errs, "2 of 4") || !strings.Contains(e.errs, "4 of 4")) {
+			t.Errorf("no progress, or not to its end: %+v", e)
 		}
 	}
-	for _, args := range []string{"dead-letters job start redrive --why x", "dead-letters job start purge --device d --why x", start} {
+	for _, args := range []string{"dead-letters job start redrive --why x", "dead-letters job start purge --device d --why x", start, start + " --why nobody-says-who"} {
 		if e := execute(t.Context(), on(p), "", strings.Fields(args)...); e.code != exit.Usage {
 			t.Errorf("%s: %+v", args, e)
+		}
+	}
+}
+
+// Who watches a job and is interrupted is told that it goes on, and how to hold it.
+func TestAJobGoesOnUnwatched(t *testing.T) {
+	t.Parallel()
+	p := cuplinetest.New(t)
+	ctx, interrupt := context.WithCancel(t.Context())
+	const running = `{"job_id":"j-1","kind":"redrive","state":"running","total":400,"waiting":300,"rate":10}`
+	p.Handle("POST /v1/dead-letter-jobs", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, running) })
+	p.Handle("GET /v1/dead-letter-jobs/{job}", func(w http.ResponseWriter, _ *http.Request) {
+		interrupt()
+		_, _ = io.WriteString(w, running)
+	})
+	e := <-launch(ctx, p, "dead-letters", "job", "start", "redrive", "--device", "d", "--tenant", "acme", "--why", "back", "--actor", "ann", "--wait")
+	for _, said := range []string{"100 of 400, 30s left", "job j-1 goes on", "job show j-1 --tenant acme\n", "job pause j-1 --tenant acme --reason WHY"} {
+		if e.code != exit.Interrupted || e.out != "" || !strings.Contains(e.errs, said) {
+			t.Errorf("no %q: %+v", said, e)
 		}
 	}
 }

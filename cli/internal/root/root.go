@@ -78,7 +78,7 @@ func Run(ctx context.Context, c *console.Console, args []string) int {
 	}
 	called, err := cmd.ExecuteContextC(ctx)
 	if err != nil && !started {
-		err = exit.With(exit.Usage, fmt.Errorf("%w; see `%s --help`", err, called.CommandPath()))
+		err = exit.With(exit.Usage, fmt.Errorf("%w\nusage: %s; --help tells more", err, called.UseLine()))
 	}
 	report(c, err)
 	return exit.Code(err)

@@ -4,17 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/cupline/cupline/chassis/broker"
 	"github.com/cupline/cupline/cli/internal/connect"
 	"github.com/cupline/cupline/cli/internal/console"
+	"github.com/cupline/cupline/cli/internal/exit"
 	"github.com/cupline/cupline/schema/topology"
 )
 
 func apply(c *console.Console, prefix *string) *cobra.Command {
-	var recreate bool
+	var recreate, leave bool
 	cmd := &cobra.Command{
 		Use: "apply", Short: "Declare what is missing, and say what else differs", Args: cobra.NoArgs,
 		Long: `Declare what is missing on the broker. A queue's arguments cannot be changed while it exists: with --recreate
@@ -25,14 +27,16 @@ Users are made whose passwords are given in CUPLINE_AMQP_PASSWORD_ROLE, or in th
 CUPLINE_AMQP_PASSWORD_ROLE_FILE names, where ROLE is API, DISPATCHER, RECORDER, WORKER, PUSHER, TOPOLOGY or MONITOR. Users
 that are there get their rights set, and a new password where one is given.
 
-Ends like check: exit code 10 when a difference is left.`,
-		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), c, recreate, *prefix) },
+Ends like check: exit code 10 when a difference is left. With --leave-changed only when something is missing
+still: services go on with what is there with other arguments, and with foreign bindings, and say so.`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), c, recreate, leave, *prefix) },
 	}
+	cmd.Flags().BoolVar(&leave, "leave-changed", false, "what is there and differs is told, and is no failure")
 	cmd.Flags().BoolVar(&recreate, "recreate", false, "delete and make anew changed queues that are empty and without consumers")
 	return cmd
 }
 
-func run(ctx context.Context, c *console.Console, recreate bool, prefix string) (err error) {
+func run(ctx context.Context, c *console.Console, recreate, leave bool, prefix string) (err error) {
 	want, err := Declared(ctx, c)
 	if err != nil {
 		return err
@@ -79,7 +83,12 @@ func run(ctx context.Context, c *console.Console, recreate bool, prefix string) 
 	if err != nil {
 		return err
 	}
-	return report(c, after)
+	err = report(c, after)
+	if leave && exit.Code(err) == exit.Different && !slices.ContainsFunc(after, func(d Difference) bool { return d.Kind == Missing }) {
+		c.Note("nothing is missing: services go on with what differs")
+		return nil
+	}
+	return err
 }
 
 // makeAnew deletes a queue; Declare makes it anew then. It is unbound first, so that

@@ -1,5 +1,6 @@
 import { fullJitter } from './advice.js'
 import { ConnectionError } from './errors.js'
+import { CLOSE_CODES } from './schema.js'
 import { Session } from './session.js'
 import { Wake } from './wake.js'
 /** @import {Ending, SessionEvents, WebSocketClass} from './session.js' */
@@ -112,10 +113,12 @@ export class Link {
   /** One connection from its beginning to its end. @returns {Promise<Ending>} */
   async #attempt() {
     try {
+      const { fetched } = this.#tokens
       const token = await Promise.race([this.#tokens.known(), this.#stopped])
+      const fresh = this.#tokens.fetched > fetched
       const { window } = this.#settings
       this.#session = new Session(this.#settings, { token, session: this.#previous, window }, this.#events)
-      return await this.#session.ended
+      return this.#afterToken(await this.#session.ended, fresh)
     } catch (cause) {
       const error = new ConnectionError('no connection: no token, or an address that is none', { cause })
       return { advice: 'back_off', error, welcome: undefined, lasted: 0, drained: false }
@@ -123,6 +126,20 @@ export class Link {
       this.#session = undefined
       clearTimeout(this.#renewal)
     }
+  }
+
+  /**
+   * A token that has ended by the platform's clock is not tried again, however good it looks by ours. One that is refused ends the
+   * client only where it was fetched for this very connection.
+   * @param {Ending} end
+   * @param {boolean} fresh
+   * @returns {Ending}
+   */
+  #afterToken(end, fresh) {
+    const code = end.error instanceof ConnectionError ? end.error.code : undefined
+    if (code !== CLOSE_CODES.badToken && code !== CLOSE_CODES.tokenExpired) return end
+    this.#tokens.refused()
+    return end.advice === 'stop' && this.#tokens.renewable && !fresh ? { ...end, advice: 'back_off' } : end
   }
 
   /** @param {number} wait ms @returns {Promise<void>} */

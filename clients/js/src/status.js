@@ -15,7 +15,7 @@
  * @property {number} waiting outcomes in the mailbox, as the platform last said
  * @property {number} missed outcomes refused because the mailbox was full, ever
  * @property {number} unclaimed outcomes that no call waited for and no handler was there for; they were acked
- * @property {Error | undefined} error why the last attempt or connection ended; undefined while connected
+ * @property {Error | undefined} error why the last attempt or connection ended, or what the platform reported since; undefined while all is well
  */
 
 /** The status, and who wants to know of its changes. */
@@ -67,6 +67,11 @@ export class StatusBoard {
     } else {
       this.#set({ error, state: state === 'recovering' && Date.now() - this.#lostAt <= this.#keep ? state : 'offline' })
     }
+  }
+
+  /** The platform reports what does not end the connection. @param {Error} error */
+  told(error) {
+    this.#set({ error })
   }
 
   /** The machine itself says that there is no network. */

@@ -102,8 +102,45 @@ test('a new token is fetched before the old one ends, and handed over', async (t
   const socket = await sockets.take()
   assert.equal((await socket.open()).token, 'cup_1')
   assert.deepEqual(await socket.frames.take('auth'), { type: 'auth', token: 'cup_2' })
-  socket.lose(4203)
+  socket.lose()
   assert.equal((await (await sockets.take()).open()).token, 'cup_2')
+})
+
+test('a token that looks good by a clock that is behind is replaced; a fresh one that is refused ends the client', async (t) => {
+  let fetched = 0
+  const { client, sockets } = scripted(t, { token: () => ({ token: `cup_${++fetched}`, expiresAt: Date.now() + 3_600_000 }) })
+  const refuse = (socket) => {
+    socket.readyState = 1
+    socket.onopen()
+    socket.lose(4001, 'the key or token has expired')
+  }
+  const first = await sockets.take()
+  assert.equal((await first.open()).token, 'cup_1')
+  first.lose(4203)
+  const second = await sockets.take()
+  assert.equal((await second.open()).token, 'cup_2')
+  second.lose()
+  // By now it has ended, too, and the platform says so at once.
+  const third = await sockets.take()
+  refuse(third)
+  assert.equal((await third.frames.take('hello')).token, 'cup_2')
+  const fourth = await sockets.take()
+  refuse(fourth)
+  assert.equal((await fourth.frames.take('hello')).token, 'cup_3')
+  assert.equal((await client.closed).code, 4001)
+  assert.equal(sockets.size, 0)
+})
+
+test('what the platform reports without closing stands in the status until the next welcome', async (t) => {
+  const { client, sockets } = scripted(t)
+  const socket = await sockets.take()
+  await socket.open()
+  socket.say({ type: 'error', code: 'not_verified', message: 'the token cannot be checked now; send it again', temporary: true })
+  assert.match(client.status.error.message, /not_verified/)
+  assert.equal(client.status.state, 'online')
+  socket.lose()
+  await (await sockets.take()).open()
+  assert.equal(client.status.error, undefined)
 })
 
 test('tokens are fetched one at a time, and a fetch that failed is not remembered', async () => {

@@ -1,6 +1,6 @@
 // Questions that are asked on top of a page.
 import { fill, h } from './dom.js'
-import { failed, field } from './parts.js'
+import { field, notDone } from './parts.js'
 
 /**
  * Opens a dialog and resolves when it closes: with what act returned, or undefined where it was left. act gets the form; where it
@@ -28,7 +28,7 @@ export function ask({ title, body, confirm = 'OK', danger = false, act }) {
         result = await act(form)
         dialog.close()
       } catch (cause) {
-        fill(error, failed(cause))
+        fill(error, notDone(cause))
       } finally {
         ok.disabled = false
       }

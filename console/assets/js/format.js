@@ -40,6 +40,17 @@ export function policy(duration) {
   return duration.replace(/(?<=[hm])0s$/, '').replace(/(?<=h)0m$/, '')
 }
 
+/** Who acted, as people read it: the name that was given, without the key that stands beside it. */
+export function actorName(actor) {
+  return actor.replace(/ \(key [^()]+\)$/, '')
+}
+
+/** What an entry of the audit trail says: which letter, job or group it is about, and the rest. */
+export function subject(detail) {
+  const [, kind, id, rest] = /^(letter|job|group) ([0-9a-f-]{36}): (.*)$/s.exec(detail) ?? []
+  return kind ? { kind, id, rest } : { rest: detail }
+}
+
 const two = (n) => String(n).padStart(2, '0')
 
 /** The time of day, with the day where it is another. */

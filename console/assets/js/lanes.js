@@ -81,7 +81,7 @@ export function troubles({ history, groups = [], counts }) {
   }
   for (const group of groups) {
     if (group.per_minute === 0) continue
-    say('bad', `${group.reason}: ${count(Math.round(group.per_minute * 5))} commands in the last 5 minutes`,
+    say('bad', `${group.reason}: ${many(Math.round(group.per_minute * 5), 'command')} in the last 5 minutes`,
       [[group.device_type, group.method].filter(Boolean).join(' · '), `last ${ago(group.last_at)}`, group.cause].filter(Boolean).join(' — '),
       href('dead-letters/list', { group: group.group, window: '24h' }), 'Show')
   }

@@ -23,6 +23,7 @@ export function fields(session, { states = true } = {}) {
     { name: 'lane', label: 'Lane', more: true }, { name: 'device_type', label: 'Device type', more: true },
     { name: 'id', label: 'Client\'s id', more: true }, { name: 'command_id', label: 'Command id', more: true },
     { name: 'tag', label: 'Tag', more: true }, { name: 'assignee', label: 'Looked after by', more: true },
+    { name: 'group', label: 'Group', more: true, quiet: true }, { name: 'job_id', label: 'Job', more: true },
     { name: 'held', label: 'Held?', options: [['', 'any'], ['true', 'died again and again']], more: true },
     { name: 'from', label: 'From', more: true, placeholder: '2026-03-01T12:00:00Z' }, { name: 'before', label: 'Before', more: true, placeholder: '2026-03-01T13:00:00Z' },
     ...(session.may('ops:platform') ? [{ name: 'tenant', label: 'Tenant', more: true, placeholder: session.me.tenant }] : []),

@@ -28,12 +28,20 @@ export function empty(title, words, ...more) {
   return h('div', { class: 'state' }, h('strong', null, title), words && h('p', null, words), more)
 }
 
-/** That something failed, and what to do. */
+/** That something could not be loaded, and what to do. */
 export function failed(error, again) {
   const title = error.status === 403 ? 'This key may not see this' : error.status === 404 ? 'There is no such thing here' : 'This could not be loaded'
+  return failure(title, error, { role: 'alert' }, again && h('button', { type: 'button', on: { click: again } }, 'Try again'))
+}
+
+/** That something was not done, as far as anybody knows; it is read out by what it is put into. */
+export function notDone(error) {
+  return failure(error.status === 0 || error.status === 504 || error.code === 'internal' ? 'Nobody knows whether it was done' : 'It was not done', error)
+}
+
+function failure(title, error, properties, ...more) {
   const words = error.status === undefined ? 'The console itself failed. Loading the page anew may help.' : error.message
-  return h('div', { class: 'state failed', role: 'alert' }, h('strong', null, title), h('p', null, visible(words)),
-    again && h('button', { type: 'button', on: { click: again } }, 'Try again'))
+  return h('div', { class: 'state failed', ...properties }, h('strong', null, title), h('p', null, visible(words)), more)
 }
 
 /** Names and values under each other; values that are empty are left out. */

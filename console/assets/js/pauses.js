@@ -1,7 +1,7 @@
 // Devices and lanes are held and let go again; what is said about the commands that wait meanwhile.
 import { actionFields, actionOf, ask } from './dialogs.js'
 import { h, value } from './dom.js'
-import { many, moment } from './format.js'
+import { actorName, many, moment } from './format.js'
 import { notify } from './parts.js'
 
 /** What becomes of commands while their device or lane is paused. */
@@ -10,7 +10,7 @@ const MEANWHILE = 'What has begun is finished. New commands are accepted and wai
 /** Who holds it, since when, and why; nothing where nobody does. */
 export function pauseNote(paused, words) {
   return paused && h('div', { class: 'trouble pause' }, h('span', { class: 'mark', 'aria-hidden': 'true' }, '❙❙'),
-    h('p', { class: 'what' }, 'Paused since ', moment(paused.at), ' by ', value(paused.by)), h('p', null, value(paused.why)), words && h('p', { class: 'dim' }, words))
+    h('p', { class: 'what' }, 'Paused since ', moment(paused.at), ' by ', value(actorName(paused.by), { title: paused.by })), h('p', null, value(paused.why)), words && h('p', { class: 'dim' }, words))
 }
 
 /** The button that asks, and then pauses or resumes a device; changed gets the device as it stands then. */

@@ -133,7 +133,7 @@ export class Shell {
     this.#banner.className = away.length > 0 ? 'banner' : ''
     fill(this.#banner, away.map(([name, since]) => {
       const [what, then] = OUTAGES[name]
-      return [h('span', null, what), h('span', { class: 'dim' }, `For ${span(Date.now() - since)}. `, visible(then))]
+      return [h('span', null, what), h('span', { class: 'dim' }, Date.now() - since >= 1000 && `For ${span(Date.now() - since)}. `, visible(then))]
     }))
   }
 

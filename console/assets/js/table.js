@@ -2,6 +2,11 @@
 import { fill, h } from './dom.js'
 import { empty } from './parts.js'
 
+/** Parts of one cell stay together where a row is a card. */
+function whole(content) {
+  return Array.isArray(content) ? h('div', null, content) : content === '' ? null : content
+}
+
 /**
  * @param {{label: string, columns: {name: string, cell: (row: object) => unknown, class?: string, sort?: string}[],
  *   key: (row: object) => string, open?: (row: object) => void, choose?: (chosen: Set<string>) => void,
@@ -77,7 +82,7 @@ export class Table {
     choose && h('td', { class: 'check' }, h('input', {
       type: 'checkbox', 'aria-label': 'choose', checked: this.chosen.has(id), on: { change: () => this.#toggle(id) },
     })),
-    columns.map(({ name, cell, class: className }) => h('td', { class: className, data: { label: name } }, cell(row))))
+    columns.map(({ name, cell, class: className }) => h('td', { class: className, data: { label: name } }, whole(cell(row)))))
   }
 
   #toggle(id) {

@@ -1,6 +1,6 @@
 // One command's life, step by step, with the time between them.
 import { h, value, visible } from './dom.js'
-import { clock, span } from './format.js'
+import { clock, span, subject } from './format.js'
 
 const WORDS = {
   accepted: ['Accepted', 'the broker confirmed it, and the POST was answered 202'],
@@ -36,7 +36,7 @@ export function timeline(events) {
         h('h3', null, visible(title), event.reason && FAILURES.has(event.event) && [': ', value(event.reason)]),
         words && h('p', null, words),
         event.actor && h('p', null, 'by ', value(event.actor)),
-        event.detail && h('p', null, value(event.detail))))
+        event.detail && h('p', null, value(subject(event.detail).rest))))
   }))
 }
 

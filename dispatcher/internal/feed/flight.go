@@ -109,7 +109,7 @@ func (w *Work) settle(f *flight, v dispatch.Verdict) {
 		w.leave(f, (*broker.Delivery).Ack)
 	case errors.Is(err, broker.ErrInvalid):
 		// Neither it nor a letter about it can be sent; the queue's own dead-lettering can.
-		w.cfg.Log.Error("cannot publish what the command came to", append(fields(f.command), zap.Error(err))...)
+		w.cfg.Log.Error("cannot publish what the command came to", append(fields(f.command), zap.String("reason", reasonOf(v)), zap.Error(err))...)
 		w.leave(f, (*broker.Delivery).Reject)
 	default:
 		w.giveUp(f, err)
@@ -165,7 +165,7 @@ func (w *Work) again(f *flight) bool {
 
 // giveUp ends a flight without a word to the broker, which delivers it again when the link is stopped.
 func (w *Work) giveUp(f *flight, why error) {
-	w.cfg.Log.Warn("command given up at shutdown", append(fields(f.command), zap.Error(why))...)
+	w.cfg.Log.Warn("command given up at shutdown", append(fields(f.command), zap.String("reason", "stopping"), zap.Error(why))...)
 	w.cfg.Metrics.returned.WithLabelValues(w.cfg.Lane).Inc()
 	w.leave(f, func(*broker.Delivery) {})
 }
@@ -182,6 +182,17 @@ func (w *Work) leave(f *flight, settle func(*broker.Delivery)) {
 		unwatch()
 		settle(d)
 	}
+}
+
+// reasonOf is the word of a verdict that is no device's answer; empty for one that is.
+func reasonOf(v dispatch.Verdict) string {
+	switch {
+	case v.Letter != nil:
+		return string(v.Letter.Reason)
+	case v.Outcome != nil:
+		return string(v.Outcome.Reason)
+	}
+	return ""
 }
 
 // fields name a command in a log line.

@@ -9,8 +9,10 @@ import (
 
 	"github.com/cupline/cupline/chassis/broker"
 	"github.com/cupline/cupline/chassis/failpoint"
+	"github.com/cupline/cupline/chassis/telemetry"
 	"github.com/cupline/cupline/dispatcher/internal/dispatch"
 	"github.com/cupline/cupline/schema/envelope"
+	"github.com/cupline/cupline/schema/jsonrpc"
 	"github.com/cupline/cupline/schema/message"
 	"github.com/cupline/cupline/schema/topology"
 )
@@ -88,7 +90,10 @@ func (l *Letters) settle(ctx context.Context, d *broker.Delivery) {
 	switch {
 	case errors.Is(err, broker.ErrInvalid):
 		// The letter is recorded; only its client cannot be addressed.
-		l.cfg.Log.Error("cannot publish the outcome of a dead letter", zap.Error(err))
+		l.cfg.Log.Error("cannot publish the outcome of a dead letter",
+			zap.String("tenant", told.Tenant), zap.String("client", told.Client), zap.ByteString("id", outcomeID(told)),
+			zap.Stringer("command_id", told.CommandID), zap.String("device", told.Device), zap.String("lane", told.Lane),
+			zap.String("reason", string(told.Reason)), telemetry.TraceID(told.Trace.Parent), zap.Error(err))
 	case err != nil:
 		return
 	case told != nil:
@@ -96,4 +101,13 @@ func (l *Letters) settle(ctx context.Context, d *broker.Delivery) {
 	}
 	failpoint.Pass(failpoint.BeforeAck)
 	d.Ack()
+}
+
+// outcomeID is the client's own id in an outcome; nil where it cannot be read.
+func outcomeID(o *envelope.Outcome) []byte {
+	response, err := jsonrpc.ParseResponse(o.Body)
+	if err != nil {
+		return nil
+	}
+	return response.ID
 }

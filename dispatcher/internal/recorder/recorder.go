@@ -116,7 +116,7 @@ func (r *Recorder) hold(ctx context.Context, d time.Duration) error {
 
 // park keeps a letter that the database refuses, raw, and makes it unrecordable from here on.
 func (r *Recorder) park(ctx context.Context, d *dead, why error) error {
-	r.log.Error("a dead letter cannot be stored; parked raw", append(d.fields(), zap.Error(why))...)
+	r.log.Error("a dead letter cannot be stored; parked raw", append(d.fields(), zap.String("reason", string(outcome.Unrecordable)), zap.Error(why))...)
 	d.letter.Reason, d.letter.Detail = outcome.Unrecordable, ""
 	letter := d.keep(&outcome.Failure{Reason: outcome.Unrecordable, Executed: outcome.Maybe, Detail: why.Error()})
 	letter.Outcome = nil

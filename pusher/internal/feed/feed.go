@@ -111,8 +111,10 @@ func (f *Feed) outcome(b *broker.Delivery) {
 	it := session.NewLive(d)
 	came, err := fill(it, b)
 	if err != nil {
+		client, _ := clientOf(b)
 		f.cfg.Log.Warn("not an outcome; it is led to the mailbox writer, which records it",
-			zap.String("key", b.Key), zap.String("message_id", b.ID), zap.Error(err))
+			zap.String("key", b.Key), zap.String("message_id", b.ID), zap.String("tenant", client.Tenant), zap.String("client", client.Client),
+			zap.String("reason", string(Malformed)), zap.Error(err))
 		f.cfg.Observer.Refused(Malformed)
 		b.Reject()
 		return

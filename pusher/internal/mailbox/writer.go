@@ -178,15 +178,6 @@ func (w *Writer) write(ctx context.Context, batch []*broker.Delivery) {
 	}
 }
 
-// fields name an outcome in a log line.
-func fields(item *mailbox.Item) []zap.Field {
-	return []zap.Field{
-		zap.String("tenant", item.Tenant), zap.String("client", item.Client), zap.ByteString("id", item.RawID),
-		zap.Stringer("command_id", item.CommandID), zap.String("device", item.Device), zap.String("lane", item.Lane),
-		zap.String("reason", item.Reason), telemetry.TraceID(item.Trace),
-	}
-}
-
 // trace begins the span of storing an outcome.
 func (w *Writer) trace(d *broker.Delivery, item *mailbox.Item) *tracing.Span {
 	if w.cfg.Tracer == nil {
@@ -259,8 +250,7 @@ func (w *Writer) conclude(ctx context.Context, batch []*broker.Delivery, items [
 
 // park records what cannot be stored, and acks it.
 func (w *Writer) park(ctx context.Context, d *broker.Delivery, detail string) {
-	w.cfg.Log.Warn("parked what cannot be kept in a mailbox",
-		zap.String("key", d.Key), zap.String("message_id", d.ID), zap.String("type", d.Type), zap.String("detail", detail))
+	w.cfg.Log.Warn("parked what cannot be kept in a mailbox", append(parkedFields(d), zap.String("detail", detail))...)
 	ok := w.persist(ctx, []*broker.Delivery{d}, "park a message", func(ctx context.Context) error {
 		return w.cfg.Lot.Park(ctx, &d.Message, detail)
 	})

@@ -35,7 +35,7 @@ export async function tenant(t, devices = 1) {
     response.setHeader('Content-Type', 'application/json')
     response.end(JSON.stringify({ jsonrpc: '2.0', id, result: params ?? null }))
   })
-  device.keepAliveTimeout = 60_000
+  device.keepAliveTimeout = 600_000 // a command on a connection that is just being closed would be in doubt
   device.listen(0, '127.0.0.1')
   await once(device, 'listening')
   t.after(() => {

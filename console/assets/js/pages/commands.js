@@ -10,7 +10,7 @@ import { Table } from '../table.js'
 import { strip, timeline } from '../timeline.js'
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
-const FIELDS = ['device', 'method', 'client', 'reason', 'state', 'tenant']
+const FIELDS = ['device', 'method', 'client', 'reason', 'state', 'since', 'tenant']
 
 export function page(ctx) {
   if (ctx.route.about === '') listPage(ctx)
@@ -40,6 +40,7 @@ function listPage(ctx) {
   fill(main, head.element, finder(), filterForm({ path: 'commands', query, fields: [
     { name: 'state', label: 'State', options: [['', 'any'], ['open', 'open'], ['answered', 'answered'], ['failed', 'failed']] },
     { name: 'device', label: 'Device' }, { name: 'method', label: 'Method' }, { name: 'client', label: 'Client' }, { name: 'reason', label: 'Reason' },
+    { name: 'since', label: 'Started since', more: true, placeholder: '2026-03-01T12:00:00Z' },
     ...(session.may('ops:platform') ? [{ name: 'tenant', label: 'Tenant', more: true, placeholder: session.me.tenant }] : []),
   ] }), chips('commands', query, FIELDS), place)
   const asked = Object.fromEntries(FIELDS.map((name) => [name, query[name]]))
@@ -61,17 +62,18 @@ export function ending(command) {
   return command.response?.error ? tag('device error', 'warn') : tag('answered', 'ok')
 }
 
-export function recentTable({ open, tenant, device = true }) {
+/** The newest commands; of one device without what is the same for all of them, or too long to stand beside the rest. */
+export function recentTable({ open, tenant, device }) {
   return new Table({
     label: 'Commands, the newest first', key: (command) => command.command_id, open,
-    none: empty('No commands', 'None was started lately that fits.'),
+    none: device ? empty('No commands', 'None was started lately; what waits is not here yet.') : empty('No commands', 'None was started lately that fits.'),
     columns: [
       { name: 'Accepted', class: 'tight', cell: (command) => h('a', { href: href(`commands/${command.command_id}`, { tenant }) }, moment(command.accepted_at)) },
       { name: 'Outcome', class: 'tight', cell: ending },
-      ...(device ? [{ name: 'Device', cell: (command) => value(command.device, { class: 'cut' }) }] : []),
+      ...(device ? [] : [{ name: 'Device', cell: (command) => value(command.device, { class: 'cut' }) }]),
       { name: 'Method', cell: (command) => value(command.method, { class: 'cut' }) },
       { name: 'Client', cell: (command) => value(command.client, { class: 'cut' }) },
-      { name: 'Id', cell: (command) => h('span', { class: 'cut mono' }, value(idText(command.id))) },
+      ...(device ? [] : [{ name: 'Id', cell: ({ id }) => id !== null && h('span', { class: 'cut mono', title: idText(id) }, value(idText(id))) }]),
       { name: 'Took', class: 'num tight', cell: (command) => command.decided_at ? span(new Date(command.decided_at) - new Date(command.accepted_at)) : '' },
     ],
   })

@@ -11,8 +11,8 @@ import { moment, policy } from '../format.js'
 export function page(ctx) {
   const { main, signal, session, route: { about } } = ctx
   const head = pageHead(visible(about), { crumbs: h('a', { href: href('devices') }, '← Devices') })
-  const [place, sending, recent] = [h('div', { class: 'columns' }, skeleton(8)), h('div'), h('div')]
-  fill(main, head.element, h('div', { class: 'columns' }, place, sending), recent)
+  const [place, sending, recent] = [h('div', { class: 'stack' }, skeleton(8)), h('div', { class: 'sending' }), h('div')]
+  fill(main, head.element, h('div', { class: 'split device' }, place, sending, recent))
   const load = async (s) => {
     const device = await ctx.api.get(`/v1/devices/${encodeURIComponent(about)}`, {}, s)
     return { device, type: await ctx.api.get(`/v1/device-types/${encodeURIComponent(device.type)}`, {}, s) }
@@ -54,7 +54,7 @@ function policies(type) {
 
 function showRecent(ctx, device, place) {
   const last = h('p', { class: 'row' })
-  const table = recentTable({ open: (command) => go(href(`commands/${command.command_id}`)), device: false })
+  const table = recentTable({ open: (command) => go(href(`commands/${command.command_id}`)), device: true })
   const list = live(ctx.signal, 5_000, (s) => ctx.api.get('/v1/recent-commands', { device, limit: 20 }, s), ({ commands }) => {
     const decided = commands.find(({ state }) => state === 'decided')
     fill(last, decided ? ['Last outcome: ', ending(decided), ' to ', value(decided.method), ' at ', moment(decided.decided_at)] : 'No outcome lately.')

@@ -23,7 +23,7 @@ export function page(ctx) {
       { name: 'Type', class: 'tight', cell: (device) => [value(device.type), device.paused && [' ', tag('paused', 'warn')]] },
       { name: 'Lane', class: 'tight', cell: (device) => value(table.types?.get(device.type)?.lane ?? '') },
       { name: 'Driver', class: 'tight', cell: (device) => value(table.types?.get(device.type)?.driver ?? '') },
-      { name: 'Labels', cell: (device) => h('span', { class: 'chips' }, Object.entries(device.labels ?? {}).map(([name, of]) => h('span', { class: 'tag' }, visible(`${name}: ${of}`)))) },
+      { name: 'Labels', cell: (device) => Object.keys(device.labels ?? {}).length > 0 && h('span', { class: 'chips' }, Object.entries(device.labels).map(([name, of]) => h('span', { class: 'tag' }, visible(`${name}: ${of}`)))) },
     ],
   })
   fill(main, head.element, filterForm({ path: 'devices', query, fields: [{ name: 'text', label: 'Id or label', wide: true }, { name: 'type', label: 'Type' }] }), chips('devices', query, ['text', 'type']), place, foot)

@@ -1,7 +1,7 @@
 // Jobs over many letters: how far they are, and how to hold, resume or end them.
 import { actionFields, actionOf, ask } from '../dialogs.js'
 import { fill, h, value } from '../dom.js'
-import { count, moment, span } from '../format.js'
+import { actorName, count, many, moment, span } from '../format.js'
 import { bindKeys } from '../keys.js'
 import { tabs } from '../letters.js'
 import { live } from '../live.js'
@@ -9,10 +9,13 @@ import { empty, facts, failed, notify, pageHead, panel, skeleton, stateTag, tag 
 import { go, href } from '../route.js'
 import { Table } from '../table.js'
 
+/** How many of its letters are shown at once. */
+const PAGE = 100
+
 export function page(ctx) {
   const { route: { about, query } } = ctx
   if (about === '') jobsPage(ctx)
-  else jobPage(ctx, about, query.tenant)
+  else jobPage(ctx, about, query)
 }
 
 function jobsPage(ctx) {
@@ -27,7 +30,7 @@ function jobsPage(ctx) {
       { name: 'Begun', class: 'tight', cell: (job) => h('a', { href: href(`jobs/${job.job_id}`, { tenant: query.tenant }) }, moment(job.created_at)) },
       { name: 'What', class: 'tight', cell: (job) => job.kind }, { name: 'State', class: 'tight', cell: (job) => [stateTag(job.state), job.stopped && [' ', tag('stopped', 'bad')]] },
       { name: 'Letters', class: 'num tight', cell: (job) => `${count(job.total - job.waiting)} of ${count(job.total)}` },
-      { name: 'Who', cell: (job) => value(job.actor, { class: 'cut' }) }, { name: 'Why', class: 'grow', cell: (job) => value(job.reason, { class: 'cut' }) },
+      { name: 'Who', cell: ({ actor }) => value(actorName(actor), { class: 'cut', title: actor }) }, { name: 'Why', class: 'grow', cell: (job) => value(job.reason, { class: 'cut' }) },
     ],
   })
   const list = live(signal, 3_000, (s) => ctx.api.get('/v1/dead-letter-jobs', { tenant: query.tenant, limit: 50 }, s), ({ jobs }) => {
@@ -41,10 +44,10 @@ function jobsPage(ctx) {
   bindKeys(signal, table.keys)
 }
 
-function jobPage(ctx, id, tenant) {
+function jobPage(ctx, id, { tenant, after }) {
   const { main, signal } = ctx
   const head = pageHead('Job', { crumbs: h('a', { href: href('jobs', { tenant }) }, '← Jobs') })
-  const [place, items] = [h('div', null, skeleton(5)), h('div', { class: 'stack' })]
+  const [place, items, foot] = [h('div', null, skeleton(5)), h('div', { class: 'stack' }), h('div', { class: 'more' })]
   fill(main, head.element, place, items)
   const path = `/v1/dead-letter-jobs/${encodeURIComponent(id)}`
   const table = itemTable(tenant)
@@ -52,14 +55,17 @@ function jobPage(ctx, id, tenant) {
   const view = live(signal, 1_000, async (s) => {
     if (job?.finished_at && !job.awaited && items.childElementCount > 0) return undefined
     const found = await ctx.api.get(path, { tenant }, s)
-    return { found, items: (await ctx.api.get(`${path}/items`, { tenant, limit: 200 }, s)).items }
+    return { found, page: await ctx.api.get(`${path}/items`, { tenant, after, limit: PAGE }, s) }
   }, (now) => {
     if (!now) return
     job = now.found
     head.updated()
     fill(place, card(job, ctx.session.may('ops:write') ? act : undefined))
-    if (!items.contains(table.element)) fill(items, h('h2', null, 'Its letters'), table.element)
-    table.show(now.items)
+    if (!items.contains(table.element)) fill(items, h('h2', null, 'Its letters'), table.element, foot)
+    table.show(now.page.items)
+    const link = (words, from) => h('a', { class: 'button small', href: href(`jobs/${id}`, { tenant, after: from }) }, words)
+    fill(foot, h('span', null, `${many(now.page.items.length, 'letter')} on this page`),
+      h('span', { class: 'row' }, after && link('First page'), now.page.next && link('Next page', now.page.next)))
   }, (error) => {
     head.stale()
     if (!error.temporary || !job) fill(place, failed(error, () => view.refresh()))

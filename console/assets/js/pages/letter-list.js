@@ -3,7 +3,7 @@ import { actOnAll } from '../actions.js'
 import { actionFields, actionOf, ask } from '../dialogs.js'
 import { fill, h, value, visible } from '../dom.js'
 import { chips, filterForm } from '../filters.js'
-import { count, many, moment } from '../format.js'
+import { count, idText, many, moment } from '../format.js'
 import { bindKeys } from '../keys.js'
 import { NAMES, apiFilter, fields, idOf, tabs } from '../letters.js'
 import { live } from '../live.js'
@@ -33,13 +33,13 @@ export function page(ctx) {
     counts && [count(Object.values(counts.counts).reduce((all, n) => all + n, 0)), counts.counted_from ? [' since ', moment(counts.counted_from), '; older ones were not counted.'] : ' in all']), h('span', { class: 'row' },
     query.after && h('a', { class: 'button small', href: href(path, { ...query, after: '' }) }, 'First page'),
     shown.next && h('a', { class: 'button small', href: href(path, { ...query, after: shown.next }) }, 'Next page')))
-  const list = live(signal, 15_000, (s) => ctx.api.get('/v1/dead-letters', {
-    ...apiFilter(query), sort: query.sort, after: query.after, limit: PAGE,
-  }, s), (found) => {
+  const load = (s) => firstThatHasSome(query.after, (after) => ctx.api.get('/v1/dead-letters', { ...apiFilter(query), sort: query.sort, after, limit: PAGE }, s))
+  const list = live(signal, 15_000, load, (found) => {
     head.updated()
     shown = found
     if (!place.contains(table.element)) fill(place, table.element)
     if (table.chosen.size === 0 || table.rows.length === 0) table.show(found.letters)
+    if (found.letters.length === 0 && found.next) fill(table.none, empty('Nothing so far', 'There are many letters to look through. The next page goes on from here.'))
     showFoot()
     showBar()
   }, (error) => {
@@ -60,11 +60,23 @@ export function page(ctx) {
     bar.hidden = !may || table.rows.length === 0
     const n = table.chosen.size
     fill(bar, n > 0
-      ? [h('strong', null, `${n} chosen`), button('Redrive', some('redrive'), 'primary'), button('Discard', some('discard'), 'danger'), button('Choose none', () => table.clear(), 'quiet')]
+      ? [h('strong', null, `${n} chosen`), button('Redrive', some('redrive'), 'primary'), button('Discard', some('discard'), 'danger'), button('Clear', () => table.clear(), 'quiet')]
       : [h('span', { class: 'dim' }, 'All open letters of this filter'), button('Redrive all…', all('redrive')), button('Discard all…', all('discard'))])
   }
   fill(main, head.element, filterForm({ path, query, fields: fields(session) }), chips(path, query, NAMES), place, foot, bar)
   bindKeys(signal, { ...table.keys, r: () => table.chosen.size > 0 && some('redrive')(), d: () => table.chosen.size > 0 && some('discard')() })
+}
+
+/** How many empty pages are passed over before somebody is asked whether to go on. */
+const PATIENCE = 20
+
+/** A page may be empty and have a next one: the API looks for a moment, and then says how far it came. */
+async function firstThatHasSome(after, ask) {
+  for (let empty = 0; ; empty++) {
+    const found = await ask(after)
+    if (found.letters.length > 0 || !found.next || empty === PATIENCE) return found
+    after = found.next
+  }
 }
 
 const button = (text, click, kind = '') => h('button', { type: 'button', class: kind, on: { click } }, text)
@@ -77,8 +89,8 @@ function columns(query) {
     { name: 'Device', sort: 'device', cell: (letter) => value(letter.device, { class: 'cut' }) },
     { name: 'Method', sort: 'method', cell: (letter) => value(letter.method, { class: 'cut' }) },
     { name: 'Client', sort: 'client', cell: (letter) => value(letter.client, { class: 'cut' }) },
-    { name: 'Id', cell: (letter) => h('span', { class: 'cut mono' }, idOf(letter)) },
-    { name: 'Error', class: 'grow', cell: (letter) => h('span', { class: 'cut dim' }, visible(letter.detail)) },
+    { name: 'Id', cell: (letter) => h('span', { class: 'cut mono', title: letter.id === null ? undefined : idText(letter.id) }, idOf(letter)) },
+    { name: 'Error', class: 'grow', cell: (letter) => letter.detail && h('span', { class: 'cut dim', title: letter.detail }, visible(letter.detail)) },
     { name: 'State', class: 'tight', cell: (letter) => [stateTag(letter.state), letter.held && [' ', tag('held', 'bad')], marks(letter)] },
   ]
 }

@@ -96,7 +96,7 @@ function more(name, content) {
 
 function told(letter) {
   if (letter.told === null) return h('p', { class: 'dim' }, letter.id === null ? 'Nothing: a one-way command has no outcome.' : 'Nothing is known of that.')
-  return [bytes(letter.told, { short: true, name: 'the outcome that the client was told' }),
+  return [bytes(letter.told, { name: 'the outcome that the client was told' }),
     h('p', { class: 'dim' }, letter.delivered_at ? ['The client acked it at ', moment(letter.delivered_at), '.'] : 'The client has not acked it yet.')]
 }
 

@@ -13,16 +13,27 @@ const EVERY = { queues: 3_000, rest: 10_000 }
 const history = new QueueHistory()
 
 export function page(ctx) {
-  const { main, session, signal } = ctx
+  const { main, session, signal, outages } = ctx
   const head = pageHead('Now')
-  const view = { history, head, ...places() }
+  const view = { history, head, outages, asked: new Set(), unseen: new Set(), ...places() }
   fill(main, head.element, view.troubles, view.stats, view.lanes, h('div', { class: 'columns' }, view.reasons, view.clients), view.queues)
+  outages.addEventListener('change', () => showTroubles(view), { signal })
   const failing = (place) => (error) => {
     head.stale()
+    view.asked.delete(place)
+    view.unseen.add(place)
+    showTroubles(view)
     if (!error.temporary || place.querySelector('.skeleton')) fill(place, panel('', failed(error)))
   }
   const watch = (may, place, every, load, show) => {
-    if (may) return live(signal, every, load, show, failing(place))
+    if (may) {
+      view.asked.add(place)
+      return live(signal, every, load, (found) => {
+        view.asked.delete(place)
+        view.unseen.delete(place)
+        show(found)
+      }, failing(place))
+    }
     place.replaceChildren()
   }
   const queues = watch(session.may('ops:platform'), view.lanes, EVERY.queues, (s) => ctx.api.get('/v1/queues', {}, s), (picture) => {
@@ -70,10 +81,16 @@ function refresh(view) {
     view.connected && figure('Clients', view.connected.known ? count(view.connected.platform_total ?? view.connected.total) : '–', view.connected.known ? 'connected' : 'not known')))
 }
 
+/** Only where all was seen a moment ago nothing is wrong. */
 function showTroubles(view) {
   const found = troubles(view)
-  const known = view.history.picture || view.groups
-  if (!known) return
+  const blind = view.unseen.size > 0 || view.outages.since.size > 0
+  if (found.length === 0 && view.asked.size > 0) return // what is asked for the first time will tell
+  if (blind && found.length === 0) {
+    fill(view.troubles, h('div', { class: 'troubles', role: 'status' }, h('div', { class: 'trouble' }, h('span', { class: 'mark', 'aria-hidden': 'true' }, '?'),
+      h('p', { class: 'what' }, 'Not everything can be seen now'), h('p', { class: 'dim' }, 'What is shown is what was known last. It is asked again by itself.'))))
+    return
+  }
   fill(view.troubles, h('div', { class: 'troubles', role: 'status', 'aria-live': 'polite' }, found.length === 0
     ? h('div', { class: 'trouble fine' }, h('span', { class: 'mark', 'aria-hidden': 'true' }, '✓'), h('p', { class: 'what' }, 'Nothing is wrong'), h('p', { class: 'dim' }, 'Every lane has its dispatchers, nothing piles up, and nothing failed in the last 5 minutes.'))
     : found.map(({ kind, what, why, link, word }) => h('div', { class: `trouble ${kind}` },

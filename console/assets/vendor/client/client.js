@@ -215,6 +215,7 @@ export class Client {
 
   /** @param {ServerFrame} frame */
   #frame(frame) {
+    if (frame.type === 'error') this.#board.told(new ConnectionError(`the platform reports ${frame.code}: ${frame.message}`))
     if (frame.type !== 'lag') return
     this.#board.lag(frame.on, frame.waiting)
     this.#tell('lag', { on: frame.on, waiting: frame.waiting })

@@ -19,6 +19,7 @@ export class Tokens {
   #current
   /** @type {Promise<string> | undefined} */
   #fetching
+  #fetched = 0
 
   /**
    * @param {TokenSource} source
@@ -51,6 +52,16 @@ export class Tokens {
     return this.renewAt < Infinity ? this.get() : this.fetch()
   }
 
+  /** How many tokens were fetched so far. */
+  get fetched() {
+    return this.#fetched
+  }
+
+  /** The platform does not take the current token, whatever was said of its end: where another can be had, it is fetched next. */
+  refused() {
+    if (this.renewable) this.#current = undefined
+  }
+
   /** A new token. Whoever asks while it is being fetched gets the same. */
   fetch() {
     this.#fetching ??= this.#ask().finally(() => {
@@ -66,6 +77,7 @@ export class Tokens {
     const ends = expiresAt === undefined ? Infinity : new Date(expiresAt).getTime()
     if (Number.isNaN(ends)) throw new TypeError('the token\'s expiresAt is no time')
     this.#current = { token, fetchedAt: this.#now(), expiresAt: ends }
+    this.#fetched++
     return token
   }
 }

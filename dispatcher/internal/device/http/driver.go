@@ -21,9 +21,10 @@ import (
 // Limits of the driver.
 const (
 	dialTimeout = 5 * time.Second
-	// idleTimeout is how long an unused connection is kept. Short, since a request written
-	// on a connection that the device is just closing ends as no_answer.
-	idleTimeout = 15 * time.Second
+	// idleTimeout is how long an unused connection is kept. A request written on a connection
+	// that the device is just closing ends as no_answer, so it is shorter than the 5 s after
+	// which common servers (Node's, Apache's) close theirs.
+	idleTimeout = 4 * time.Second
 	// idlePerDevice and idleTotal bound the connections kept.
 	idlePerDevice = 64
 	idleTotal     = 1024

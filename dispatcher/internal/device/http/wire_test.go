@@ -168,6 +168,32 @@ func TestKeptConnectionThatTheDeviceClosed(t *testing.T) {
 	}
 }
 
+// TestUnusedConnectionIsLeftFirst holds the driver to closing before a device does that closes after 5 s.
+func TestUnusedConnectionIsLeftFirst(t *testing.T) {
+	t.Parallel()
+	closed := make(chan struct{})
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, answer) }))
+	server.Config.IdleTimeout = time.Hour
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateClosed {
+			close(closed)
+		}
+	}
+	server.Start()
+	defer server.Close()
+	if _, err := loopback(t).Execute(t.Context(), call(target(server.URL))); err != nil {
+		t.Fatal(err)
+	}
+	if idleTimeout >= 5*time.Second {
+		t.Errorf("an unused connection is kept for %s", idleTimeout)
+	}
+	select {
+	case <-closed:
+	case <-time.After(time.Minute):
+		t.Error("the unused connection is still there")
+	}
+}
+
 func TestAnswersThatAreNone(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

@@ -1,0 +1,99 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// Pause holds the process and its descendants still, by SIGSTOP, until Resume: their sockets stay open, and nothing answers. What has
+// lost its parent goes on. A paused process is to be resumed before it is ended.
+func (p *Process) Pause() error {
+	if err := p.tell(syscall.SIGSTOP, p.note.PID); err != nil { // first, so that it starts no more
+		return err
+	}
+	for held := 0; ; {
+		family, err := p.descendants()
+		if err != nil {
+			return err
+		}
+		if len(family) == held {
+			return nil
+		}
+		if err := p.tell(syscall.SIGSTOP, family...); err != nil {
+			return err
+		}
+		held = len(family)
+	}
+}
+
+// Resume lets what Pause holds go on, the youngest first.
+func (p *Process) Resume() error {
+	family, err := p.descendants()
+	if err != nil {
+		return err
+	}
+	return errors.Join(p.tell(syscall.SIGCONT, family...), p.tell(syscall.SIGCONT, p.note.PID))
+}
+
+// tell sends a signal to processes of ours; some may have ended by themselves.
+func (p *Process) tell(signal syscall.Signal, pids ...int) error {
+	if !p.leads() {
+		return nil // its number may be another's by now
+	}
+	for _, pid := range pids {
+		if err := syscall.Kill(pid, signal); err != nil && !isGone(err) {
+			return fmt.Errorf("send %s to %s (process %d): %w", signal, p.note.Name, pid, err)
+		}
+	}
+	return nil
+}
+
+// descendants are the children, and theirs. They are found by their parents: a server may write its status over its environment, and
+// with that over the token.
+func (p *Process) descendants() ([]int, error) {
+	parents, err := parents()
+	if err != nil {
+		return nil, err
+	}
+	var family []int
+	for generation := []int{p.note.PID}; len(generation) > 0; {
+		var next []int
+		for _, parent := range generation {
+			next = append(next, parents[parent]...)
+		}
+		family, generation = append(family, next...), next
+	}
+	return family, nil
+}
+
+// parents are all processes by their parents' numbers.
+func parents() (map[int][]int, error) {
+	files, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		return nil, fmt.Errorf("list processes: %w", err)
+	}
+	children := map[int][]int{}
+	for _, file := range files {
+		stat, err := os.ReadFile(file)
+		if err != nil {
+			continue // it has ended
+		}
+		// A name in parentheses may have anything in it; behind it are the state and the parent.
+		end := strings.LastIndexByte(string(stat), ')')
+		fields := strings.Fields(string(stat[end+1:]))
+		if len(fields) < 2 {
+			continue
+		}
+		pid, pidErr := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		parent, parentErr := strconv.Atoi(fields[1])
+		if pidErr == nil && parentErr == nil {
+			children[parent] = append(children[parent], pid)
+		}
+	}
+	return children, nil
+}
