@@ -7,7 +7,7 @@ COUNT     ?= 1
 export GOFLAGS += -buildvcs=false
 
 .DEFAULT_GOAL := help
-.PHONY: help up reset test test-short test-install browser outcomes screenshots faults check fmt vet lint tidy modules bench bench-all bench-smoke bench-micro bench-desk bench-settle bench-console tools fuzz vulncheck licences reliability rolling runbook
+.PHONY: help up reset test test-short test-install browser outcomes screenshots faults check fmt vet lint tidy modules bench bench-all bench-pair bench-smoke bench-micro bench-desk bench-settle bench-console tools fuzz vulncheck licences reliability rolling runbook
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -74,6 +74,9 @@ bench: ## throughput and latency through all parts, beside a bare pipeline; BENC
 
 bench-all: ## the long cases, too: sockets and storms, pushing, mailboxes, scale, backlog, growth, start, the tests' time
 	go run ./bench/cmd/bench --cases all,tests --html bench.html --json bench.json $(BENCH)
+
+bench-pair: ## one thing against another, in turns: PAIR='--b "--set GOGC=400" -- --cases swift', or --a-checkout DIR for another build
+	go run ./bench/cmd/pair $(PAIR)
 
 bench-smoke: ## every case of the bench, small and short: whether it works
 	go run ./bench/cmd/bench --smoke

@@ -25,6 +25,9 @@ type Config struct {
 	Clients int
 	// Limit is the most messages of one run.
 	Limit int
+	// Rate is how many messages fall due a second, at fixed intervals, whatever comes back; their latency counts from then.
+	// 0 is as fast as they are taken.
+	Rate float64
 }
 
 // Plain is how the pipeline is usually written, Tuned how it goes fastest.

@@ -45,7 +45,12 @@ func newSource(cfg Config, ch *amqp.Channel, transit chan struct{}) (*source, er
 func (s *source) stop() { s.stopOnce.Do(func() { close(s.stopped) }) }
 
 func (s *source) publish(ctx context.Context) error {
+	began := time.Now()
 	for n := range s.cfg.Limit {
+		due := began.Add(time.Duration(float64(n) / s.cfg.Rate * float64(time.Second)))
+		if s.cfg.Rate > 0 && !s.wait(ctx, due) {
+			return nil
+		}
 		for _, place := range []chan struct{}{s.transit, s.window} {
 			select {
 			case place <- struct{}{}:
@@ -55,15 +60,31 @@ func (s *source) publish(ctx context.Context) error {
 				return nil // another stage has failed, and said so
 			}
 		}
+		if s.cfg.Rate == 0 {
+			due = time.Now()
+		}
 		body := make([]byte, s.cfg.Size)
 		binary.BigEndian.PutUint64(body, uint64(n))
-		binary.BigEndian.PutUint64(body[8:], uint64(time.Since(s.epoch)))
+		binary.BigEndian.PutUint64(body[8:], uint64(due.Sub(s.epoch)))
 		if err := s.ch.PublishWithContext(ctx, "", firstQueue, false, false, persistent(body)); err != nil {
 			return fmt.Errorf("publish: %w", err)
 		}
 		s.published.Add(1)
 	}
 	return nil
+}
+
+// wait returns at a message's time, or false at the end of the run.
+func (s *source) wait(ctx context.Context, due time.Time) bool {
+	timer := time.NewTimer(time.Until(due))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-s.stopped:
+	case <-ctx.Done(): // another stage has failed, and said so
+	}
+	return false
 }
 
 // confirm gives places back; it ends with the channel.

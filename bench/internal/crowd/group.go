@@ -101,6 +101,7 @@ func (g *Group) look() (sum News, changed <-chan struct{}, err error) {
 func (n *News) add(other News) {
 	n.Online, n.Lost = n.Online+other.Online, n.Lost+other.Lost
 	n.Got, n.Doubled, n.Wrong = n.Got+other.Got, n.Doubled+other.Doubled, n.Wrong+other.Wrong
+	n.Older += other.Older
 	if n.Failure == "" {
 		n.Failure = other.Failure
 	}

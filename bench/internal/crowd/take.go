@@ -93,6 +93,10 @@ func (all *clients) got(c *client, f frame, now time.Time, enlist bool) {
 		all.news.Wrong++
 		return
 	}
+	if id < all.orders.First {
+		all.news.Older++
+		return
+	}
 	if _, again := all.seen[id]; again {
 		// What a client leaves without an ack for 5 s may come to it again: that is the contract, and what slow ones do.
 		if !c.slow {

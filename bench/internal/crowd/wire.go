@@ -22,6 +22,8 @@ type Orders struct {
 	// Slow is how many of the clients let SlowPause go by instead. Their latencies are not counted.
 	Slow      int           `json:"slow"`
 	SlowPause time.Duration `json:"slow_pause_ns"`
+	// First is the least id that counts: what an earlier load left behind is acked and called older.
+	First int64 `json:"first"`
 }
 
 // News is what a crowd's program says, as JSON lines: whenever something has changed, and with latencies when "report" was said.
@@ -33,6 +35,8 @@ type News struct {
 	Got     int64 `json:"got"`
 	Doubled int64 `json:"doubled"`
 	Wrong   int64 `json:"wrong"`
+	// Older ones are of a load before this one: its clients left before their acks were through.
+	Older int64 `json:"older"`
 	// Failure is the first that was met.
 	Failure string `json:"failure,omitempty"`
 	// Report marks an answer to "report": Latencies since the last one, how many by step.

@@ -36,6 +36,7 @@ const (
 	Worse       Verdict = "worse"
 	WithinNoise Verdict = "within noise"
 	SingleRuns  Verdict = "single runs"
+	FewPairs    Verdict = "too few pairs"
 )
 
 // Change is one figure beside the baseline's.
@@ -60,8 +61,8 @@ type series struct {
 	values     []float64
 }
 
-// samples are all figures of a report that can be compared.
-func (r Report) samples() []series {
+// samples are all figures of a report that can be compared; by process, too, for who asks.
+func (r Report) samples(byProcess bool) []series {
 	var all []series
 	collect := func(g *group, name, what string, more bool, of func(Run) float64) {
 		s := series{name: name, what: what, more: more}
@@ -76,6 +77,11 @@ func (r Report) samples() []series {
 			collect(g, g.name, "of plain", true, func(run Run) float64 { return run.Ratio })
 		}
 		collect(g, g.name, "CPU-s per 1,000", false, func(run Run) float64 { return run.Reading.PerThousand(measure.Platform, "") })
+		if byProcess {
+			for _, process := range g.processes() {
+				collect(g, g.name, "of that "+process, false, func(run Run) float64 { return run.Reading.PerThousand(measure.Platform, process) })
+			}
+		}
 	}
 	for _, g := range r.groups(Paced) {
 		name := fmt.Sprintf("%s at %s/s", g.name, Whole(g.offered))
@@ -84,6 +90,9 @@ func (r Report) samples() []series {
 		}
 		collect(g, name, "p50 ms", false, func(run Run) float64 { return run.Latency.P50.Seconds() * 1000 })
 		collect(g, name, "p99 ms", false, func(run Run) float64 { return run.Latency.P99.Seconds() * 1000 })
+		if byProcess {
+			collect(g, name, "CPU-s per 1,000", false, func(run Run) float64 { return run.Reading.PerThousand(measure.Platform, "") })
+		}
 	}
 	for _, run := range r.Runs {
 		for _, f := range run.Figures {
@@ -93,11 +102,22 @@ func (r Report) samples() []series {
 	return all
 }
 
+// processes of the platform, each once, in their order.
+func (g *group) processes() []string {
+	var names []string
+	for _, c := range g.runs[0].Reading.Costs {
+		if c.Role == measure.Platform && !slices.Contains(names, c.Name) {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}
+
 // Compare holds a report against a baseline: every figure that both have.
 func Compare(before, after Report) []Change {
 	var changes []Change
-	old := before.samples()
-	for _, now := range after.samples() {
+	old := before.samples(false)
+	for _, now := range after.samples(false) {
 		i := slices.IndexFunc(old, func(s series) bool { return s.name == now.name && s.what == now.what })
 		if i < 0 {
 			continue

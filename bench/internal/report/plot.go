@@ -141,7 +141,7 @@ func (r Report) memory() stack {
 }
 
 func (r Report) stack(about string, of func(Run, string) float64, text func(float64) string) stack {
-	groups, names := r.groups(Ceiling), payers(Ceiling)
+	groups, names := r.groups(Ceiling), payers()
 	highest := 0.0
 	values := make([][]float64, len(groups))
 	for i, g := range groups {

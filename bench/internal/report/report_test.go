@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/json"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -113,5 +114,38 @@ func TestTableThatCannotBeWritten(t *testing.T) {
 	t.Parallel()
 	if err := sample().Table(full{}); err == nil {
 		t.Error("the error of the writer was lost")
+	}
+}
+
+// A figure has moved when the interval of its pairs' ratios leaves 1 out, however far the machine drifts from pair to pair.
+func TestPairs(t *testing.T) {
+	t.Parallel()
+	side := func(done int64, cpu time.Duration) Report {
+		at := time.Now()
+		return Report{Runs: []Run{{Case: "swift", Kind: Ceiling, Reading: measure.Reading{
+			From: at, To: at.Add(time.Second), Done: done, Costs: []measure.Cost{{Name: "api", Role: measure.Platform, CPU: cpu}},
+		}}}}
+	}
+	var pairs []Pair
+	for i := range 8 {
+		drift := int64(1000 + 500*i)
+		wobble := time.Duration(95+i%3*5) * time.Duration(drift) * time.Microsecond
+		pairs = append(pairs, Pair{A: side(drift, 100*time.Duration(drift)*time.Microsecond), B: side(drift*11/10, wobble*11/10)})
+	}
+	found := map[string]Paired{}
+	for _, p := range InPairs(pairs) {
+		found[p.What] = p
+	}
+	if p := found["per s"]; p.Verdict != Better || math.Abs(p.Ratio-1.1) > 0.01 {
+		t.Errorf("a tenth more: %+v", p)
+	}
+	if p := found["CPU-s per 1,000"]; p.Verdict != WithinNoise || p.Low >= 1 || p.High <= 1 {
+		t.Errorf("now less, now more: %+v", p)
+	}
+	if _, ok := found["of that api"]; !ok {
+		t.Errorf("no process: %+v", found)
+	}
+	if p := InPairs(pairs[:5])[0]; p.Verdict != FewPairs {
+		t.Errorf("five pairs: %+v", p)
 	}
 }

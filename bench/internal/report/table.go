@@ -14,12 +14,8 @@ import (
 const Plain = "plain"
 
 // payers are the columns of cost: of the platform, and at the ceiling of the bare pipeline, too.
-func payers(kind Kind) []string {
-	all := []string{"broker", "database", "api", "dispatcher", "pusher"}
-	if kind == Ceiling {
-		all = append(all, "pipeline")
-	}
-	return all
+func payers() []string {
+	return []string{"broker", "database", "api", "dispatcher", "pusher", "pipeline"}
 }
 
 // Table writes the report for a reader.
@@ -58,11 +54,11 @@ func (r Report) ceiling(w io.Writer) {
 	fmt.Fprint(w, "\nCeiling: as many commands as are taken, medians of the rounds. of plain: of the plain bare pipeline's rate just before and after.\n")
 	fmt.Fprint(w, "CPU-seconds per 1,000 commands, by process (all: without the load's); others: cores that foreign processes kept busy.\n\n")
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	columns(t, "case", "per s", "of plain", "p50 ms", "p99 ms", "p99.9 ms", payers(Ceiling), "all", "load", "others")
+	columns(t, "case", "per s", "of plain", "p50 ms", "p99 ms", "p99.9 ms", payers(), "all", "load", "others")
 	for _, g := range groups {
 		cells := []any{g.name, Whole(g.median(rate)), ratio(g)}
 		cells = append(cells, latencies(g, func(run Run) measure.Latency { return run.Latency })...)
-		columns(t, append(cells, costs(g, Ceiling)...)...)
+		columns(t, append(cells, costs(g)...)...)
 	}
 	flush(t)
 }
@@ -75,7 +71,7 @@ func (r Report) paced(w io.Writer) {
 	fmt.Fprint(w, "\nLatency at a given rate, from the moment a command was due to its outcome's frame; answer: to the POST's answer.\n\n")
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	columns(t, "case", "offered per s", "of ceiling", "done per s", "p50 ms", "p99 ms", "p99.9 ms", "p99/p50", "answer p50", "p99", "p99.9",
-		payers(Paced), "all", "load", "others")
+		payers(), "all", "load", "others")
 	for _, g := range groups {
 		share := "-"
 		if g.share > 0 {
@@ -85,7 +81,7 @@ func (r Report) paced(w io.Writer) {
 		cells = append(cells, latencies(g, func(run Run) measure.Latency { return run.Latency })...)
 		cells = append(cells, fmt.Sprintf("%.1f", g.median(func(run Run) float64 { return float64(run.Latency.P99) / float64(max(run.Latency.P50, 1)) })))
 		cells = append(cells, latencies(g, func(run Run) measure.Latency { return run.Answer })...)
-		columns(t, append(cells, costs(g, Paced)...)...)
+		columns(t, append(cells, costs(g)...)...)
 	}
 	flush(t)
 }
@@ -173,7 +169,7 @@ func latencies(g *group, of func(Run) measure.Latency) []any {
 	}
 }
 
-func costs(g *group, kind Kind) []any {
+func costs(g *group) []any {
 	var cells []any
 	cell := func(role measure.Role, name string) {
 		cost := g.median(func(run Run) float64 { return run.Reading.PerThousand(role, name) })
@@ -183,7 +179,7 @@ func costs(g *group, kind Kind) []any {
 		}
 		cells = append(cells, fmt.Sprintf("%.3f", cost))
 	}
-	for _, payer := range payers(kind) {
+	for _, payer := range payers() {
 		cell(measure.Platform, payer)
 	}
 	cell(measure.Platform, "")

@@ -56,6 +56,7 @@ func cases() []Case {
 		{Name: "batch", About: "batches of 50, no-op driver, ledger on", kind: platform.Ledger, batch: batchSize},
 		{Name: "offline", About: "ledger with no client connected: from POST to the row in the mailbox", kind: platform.Ledger, batch: 1, offline: true},
 		{Name: "slow", About: "ledger with half of the clients slow: they ack once a second", kind: platform.Ledger, batch: 1, slow: true},
+		{Name: "latency-plain", About: "latency of the plain bare pipeline at the rates of latency-ledger: what broker and library take alone", bare: bare.Plain, ceiling: "ledger"},
 		{Name: "latency-ledger", About: "latency of ledger at the given rates", kind: platform.Ledger, batch: 1, ceiling: "ledger"},
 		{Name: "latency-mqtt", About: "latency of mqtt at the given rates", kind: platform.MQTT, batch: 1, ceiling: "mqtt"},
 		{Name: "sockets", About: "idle clients on one pusher and on two: memory, connects a second, and the storm after a kill", trial: sockets, long: true},

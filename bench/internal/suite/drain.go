@@ -40,7 +40,7 @@ func (b *bench) fetch(ctx context.Context, found *findings, name string, clients
 	}
 	defer func() { err = errors.Join(err, b.end(ctx, members)) }()
 	began := time.Now()
-	group, _, err := b.crowd(ctx, clients, 0, addresses(members))
+	group, _, err := b.crowd(ctx, 0, clients, 0, addresses(members))
 	if err != nil {
 		return err
 	}

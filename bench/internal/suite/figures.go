@@ -32,13 +32,14 @@ func (f *findings) add(what, at string, value float64, unit string) {
 func thousands(n int) string { return report.Whole(float64(n)) }
 
 // crowd starts clients that listen on the given pushers, and returns when all are online. slow of them ack rarely.
-func (b *bench) crowd(ctx context.Context, clients, slow int, targets []string) (*crowd.Group, time.Duration, error) {
+func (b *bench) crowd(ctx context.Context, first int64, clients, slow int, targets []string) (*crowd.Group, time.Duration, error) {
 	tokens, err := b.platform.Crowd(ctx, clients)
 	if err != nil {
 		return nil, 0, err
 	}
 	orders := crowd.Orders{
 		Targets: targets, Dialling: dialling, Window: b.cfg.Window, AckPause: ackPause, Slow: slow, SlowPause: stubborn,
+		First: first,
 	}
 	ctx, cancel := context.WithTimeout(ctx, onlineLimit)
 	defer cancel()

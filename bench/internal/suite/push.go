@@ -58,12 +58,12 @@ func (b *bench) publish(ctx context.Context, name string, clients, slow int, rat
 		return reading, nil, err
 	}
 	defer func() { err = errors.Join(err, b.end(ctx, members)) }()
-	group, _, err := b.crowd(ctx, clients, slow, addresses(members))
+	b.outcomes += 1 << 40 // ids of their own
+	group, _, err := b.crowd(ctx, b.outcomes, clients, slow, addresses(members))
 	if err != nil {
 		return reading, nil, err
 	}
 	defer func() { err = errors.Join(err, group.Stop()) }()
-	b.outcomes += 1 << 40 // ids of their own
 	run := outcomes.New(outcomes.Config{
 		Broker: b.platform.BrokerURL(), Group: group, Tenant: platform.Tenant, Client: platform.CrowdClient, Clients: clients,
 		First: b.outcomes, InFlight: min(inFlight, perClient*clients), Rate: rate, Limit: int64(b.cfg.Limit),

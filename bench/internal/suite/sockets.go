@@ -78,7 +78,7 @@ func (b *bench) idle(ctx context.Context, found *findings, name string, clients,
 	if err != nil {
 		return err
 	}
-	group, took, err := b.crowd(ctx, clients, 0, addresses(members))
+	group, took, err := b.crowd(ctx, 0, clients, 0, addresses(members))
 	if err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func (b *bench) storm(ctx context.Context, found *findings) (err error) {
 	}
 	left := members
 	defer func() { err = errors.Join(err, b.end(ctx, left)) }()
-	group, _, err := b.crowd(ctx, clients, 0, addresses(members))
+	group, _, err := b.crowd(ctx, 0, clients, 0, addresses(members))
 	if err != nil {
 		return err
 	}

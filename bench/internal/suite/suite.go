@@ -175,7 +175,7 @@ func (b *bench) run(ctx context.Context, one Case, run report.Run) report.Run {
 
 func (b *bench) runBare(ctx context.Context, one Case, window measure.Window, run *report.Run) (err error) {
 	cfg := one.bare(b.platform.BrokerURL())
-	cfg.Size, cfg.Limit = b.cfg.Size, b.cfg.Limit
+	cfg.Size, cfg.Limit, cfg.Rate = b.cfg.Size, b.cfg.Limit, run.Offered
 	pipeline := bare.New(cfg)
 	// The pipeline runs in this process, so this process is what is measured.
 	accounts := []measure.Account{b.accounts[0], self("pipeline", measure.Platform)}
