@@ -89,7 +89,7 @@ func (s *site) killNodes(ctx context.Context, f schedule.Fault, names ...string)
 		return each(names, func(name string) error { return s.nodes[name].Kill() })
 	}
 	start := func(ctx context.Context) error {
-		return each(names, func(name string) error { return s.nodes[name].Start(ctx) })
+		return each(names, func(name string) error { return s.supervise(ctx, s.nodes[name]) })
 	}
 	f.Action = schedule.Kill
 	return down(ctx, f, kill, nil, start)

@@ -144,7 +144,7 @@ func (s *site) rejoined(ctx context.Context) error {
 		s.log.Add(history.Event{Kind: history.Helped, Name: name, Detail: "started again after a partition"})
 		node := s.nodes[name]
 		// It serves when Start returns. The management API may still wait for figures of a node whose agent has crashed.
-		if err := s.startAgain(ctx, node); err != nil {
+		if err := errors.Join(node.Kill(), s.supervise(ctx, node)); err != nil {
 			return err
 		}
 	}
@@ -152,18 +152,22 @@ func (s *site) rejoined(ctx context.Context) error {
 }
 
 // startTries is how often a node is started that ends while it starts: one of 3.10.8 does that when its peers have no flags of features for it yet.
-const startTries = 3
+const startTries = 5
 
-// startAgain ends a node and starts it as a supervisor would.
-func (s *site) startAgain(ctx context.Context, node *rabbitmq.Instance) error {
+// supervise starts a node that does not run, as a supervisor would.
+func (s *site) supervise(ctx context.Context, node *rabbitmq.Instance) error {
 	var errs []error
 	for range startTries {
-		err := errors.Join(node.Kill(), node.Start(ctx))
-		if err == nil {
-			return nil
+		err := node.Start(ctx)
+		if err == nil || ctx.Err() != nil {
+			return err
 		}
 		s.say("a node ended while it started")
 		errs = append(errs, err)
+		if err := node.Kill(); err != nil {
+			return errors.Join(append(errs, err)...)
+		}
+		pause(ctx, look)
 	}
 	return errors.Join(errs...)
 }
