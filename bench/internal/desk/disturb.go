@@ -65,7 +65,7 @@ func (m *Settling) disturbed(ctx context.Context, pool *postgres.Pool) (rate flo
 	return rate, removed, errors.Join(err, janitor)
 }
 
-// clean does what the janitor does, until ctx is done: it adds up counts, and deletes letters and decided commands.
+// clean does what the janitor does, until ctx is done, but each step once at least: it adds up counts, and deletes letters and decided commands.
 func clean(ctx context.Context, pool *postgres.Pool) (removed int64, err error) {
 	letters, commands := deadletter.New(pool), ledger.NewReader(pool)
 	began := time.Now()
@@ -85,7 +85,7 @@ func clean(ctx context.Context, pool *postgres.Pool) (removed int64, err error) 
 			return n, err
 		},
 	}
-	for {
+	for pass := 0; ; pass++ {
 		for _, step := range steps {
 			began := time.Now()
 			if _, err := step(context.WithoutCancel(ctx)); err != nil {
@@ -94,7 +94,9 @@ func clean(ctx context.Context, pool *postgres.Pool) (removed int64, err error) 
 			select {
 			case <-time.After(max(rest*time.Since(began), time.Millisecond)):
 			case <-ctx.Done():
-				return removed, nil
+				if pass > 0 {
+					return removed, nil
+				}
 			}
 		}
 	}
