@@ -205,7 +205,7 @@ func (r run) audit(ctx context.Context, tenant string) error {
 		}
 		if strings.HasPrefix(a.Device, r.prefix) {
 			r.cfg.Log.Add(history.Event{
-				At: a.At, Kind: history.Audit, Tenant: tenant, Client: a.Client, ID: string(a.ID), CommandID: a.CommandID,
+				At: a.At, Kind: history.Audit, Tenant: tenant, Client: string(load.Online), ID: string(a.ID), CommandID: a.CommandID,
 				Device: a.Device, Method: a.Method, Reason: a.Reason, Name: a.Stage,
 			})
 		}

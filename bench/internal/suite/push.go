@@ -52,6 +52,10 @@ func (b *bench) push(ctx context.Context, found *findings, name string, clients 
 
 // publish runs one load of outcomes, at a rate or, with 0, as fast as they are taken. Latencies are those of all but slow clients.
 func (b *bench) publish(ctx context.Context, name string, clients, slow int, rate float64) (reading measure.Reading, latencies map[int]int64, err error) {
+	// What clients of a load before had not acked would come first.
+	if err := b.platform.Empty(ctx); err != nil {
+		return reading, nil, err
+	}
 	pushers := (clients + mostSockets - 1) / mostSockets
 	members, err := b.pushers(ctx, name, pushers, briefly())
 	if err != nil {

@@ -39,7 +39,7 @@ func fullSizes() Sizes {
 // smallSizes show that each trial works.
 func smallSizes() Sizes {
 	return Sizes{
-		Sockets: []int{20}, Shared: []int{40}, Storm: 40, Push: []int{1, 20}, SlowAmong: 10, Mailbox: 1000, MailboxClients: []int{1, 10},
+		Sockets: []int{20}, Shared: []int{40}, Storm: 40, Push: []int{1, 20}, SlowAmong: 20, Mailbox: 1000, MailboxClients: []int{1, 10},
 		Members: []int{1, 2}, Backlog: 500, Intake: 20, Devices: 500, Keys: 500, Connected: 10, Letters: 500,
 	}
 }

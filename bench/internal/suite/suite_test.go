@@ -103,7 +103,7 @@ func TestConfigCheck(t *testing.T) {
 		{func(c *Config) { c.Connections = c.Devices + 1 }, "device connections are 1001"},
 		{func(c *Config) { c.Sizes.Sockets = []int{20_000} }, "sockets is 20000"},
 		{func(c *Config) { c.Sizes.Intake = 0 }, "beside a backlog is 0"},
-		{func(c *Config) { c.Rates = nil }, "latency-ledger needs a rate"},
+		{func(c *Config) { c.Rates = nil }, "latency-plain needs a rate"},
 		{func(c *Config) { c.Cases = []string{"latency-mqtt"} }, "needs the case mqtt beside it"},
 	} {
 		cfg := Default()
