@@ -101,14 +101,7 @@ func newMachine(t *testing.T, broker, database server, plugins, settings []strin
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(folder) })
 	m := &machine{folder: folder, public: map[string]string{}}
-	reserved, err := ports.Reserve(0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	api := ports.Address(reserved.Ports[0])
-	if err := reserved.Release(); err != nil {
-		t.Fatal(err)
-	}
+	api := reserve(t, 1)[0]
 	m.public["api internal"] = api
 	for i := range settings {
 		settings[i] = strings.ReplaceAll(settings[i], asked, api)
@@ -146,6 +139,24 @@ func newMachine(t *testing.T, broker, database server, plugins, settings []strin
 		broker.host + ":1883", m.broker.MQTTAddress(), "/var/lib/cupline", filepath.Join(folder, "state"),
 	}
 	return m
+}
+
+// reserve chooses addresses that nobody else gets before the test ends: brokers and databases of other tests start meanwhile.
+func reserve(t *testing.T, count int) (addresses []string) {
+	t.Helper()
+	reserved, err := ports.Reserve(make([]int, count)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := reserved.Release(); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, port := range reserved.Ports {
+		addresses = append(addresses, ports.Address(port))
+	}
+	return addresses
 }
 
 func end(t *testing.T, kill func() error, discard func(context.Context) error) {
@@ -198,14 +209,8 @@ func (m *machine) once(t *testing.T, p program) string {
 // start runs a service until the test ends, on ports of this machine, and waits until it is ready.
 func (m *machine) start(t *testing.T, p program) {
 	t.Helper()
-	reserved, err := ports.Reserve(0, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	public, internal := ports.Address(reserved.Ports[0]), ports.Address(reserved.Ports[1])
-	if err := reserved.Release(); err != nil {
-		t.Fatal(err)
-	}
+	addresses := reserve(t, 2)
+	public, internal := addresses[0], addresses[1]
 	if p.name == "api" {
 		internal = m.public["api internal"]
 	}
