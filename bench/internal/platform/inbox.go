@@ -79,15 +79,23 @@ func number(id []byte) int64 {
 	return n
 }
 
-// Empty takes everything out of the mailboxes, as if it had been fetched: what a run left there on purpose is not the next one's.
+// Empty takes everything out of the mailboxes, as if it had been fetched: what a run left there on purpose is not the next one's. What is
+// being stored meanwhile stays or goes as a whole: the counts are locked before the rows, as the platform does it, since rows that are not
+// counted would wait for ever.
 func (p *Platform) Empty(ctx context.Context) error {
-	for _, statement := range []string{
-		`delete from mailbox where tenant = $1`,
-		`update mailbox_clients set waiting = 0, bytes = 0, "full" = false where tenant = $1`,
-	} {
-		if _, err := p.pool.Exec(ctx, statement, tenant); err != nil {
-			return fmt.Errorf("empty the mailboxes: %w", err)
+	err := pgx.BeginFunc(ctx, p.pool, func(tx pgx.Tx) error {
+		for _, statement := range []string{
+			`update mailbox_clients set waiting = 0, bytes = 0, "full" = false where tenant = $1`,
+			`delete from mailbox where tenant = $1`,
+		} {
+			if _, err := tx.Exec(ctx, statement, tenant); err != nil {
+				return err
+			}
 		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("empty the mailboxes: %w", err)
 	}
 	return nil
 }
