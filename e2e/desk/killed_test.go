@@ -15,6 +15,7 @@ import (
 
 	"github.com/cupline/cupline/chassis/failpoint"
 	cupline "github.com/cupline/cupline/clients/go"
+	"github.com/cupline/cupline/e2e/online"
 	"github.com/cupline/cupline/local/services"
 	"github.com/cupline/cupline/schema/device"
 )
@@ -105,18 +106,7 @@ func newShop(t *testing.T) *shop {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.client.CloseIdle)
-	listener, err := s.client.Listen(cupline.ListenConfig{Handle: s.in.handle, MaxWait: time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := listener.Close(); err != nil {
-			t.Errorf("close the listener: %v", err)
-		}
-	})
-	if err := listener.WaitOnline(bounded(t)); err != nil {
-		t.Fatal(err)
-	}
+	online.Listen(t, s.client, patience, s.in.handle)
 	if s.owner, err = pgx.Connect(bounded(t), site.Database.URL()); err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	cupline "github.com/cupline/cupline/clients/go"
+	"github.com/cupline/cupline/e2e/online"
 	"github.com/cupline/cupline/local/services"
 	"github.com/cupline/cupline/schema/device"
 )
@@ -69,19 +70,7 @@ func (n tenant) client(t *testing.T, key, pusher string) *cupline.Client {
 // listen connects a client, and returns when it is online.
 func listen(t *testing.T, client *cupline.Client, handle func(context.Context, cupline.Outcome) error) *cupline.Listener {
 	t.Helper()
-	listener, err := client.Listen(cupline.ListenConfig{Handle: handle, MaxWait: time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := listener.Close(); err != nil {
-			t.Errorf("close the listener: %v", err)
-		}
-	})
-	if err := listener.WaitOnline(bounded(t)); err != nil {
-		t.Fatal(err)
-	}
-	return listener
+	return online.Listen(t, client, patience, handle)
 }
 
 // bounded is a context that a test waits within.

@@ -12,10 +12,6 @@ import (
 // silence of a node on a host of its own after which the others count it as down.
 const silence = 8 * time.Second
 
-// startLimit bounds the start of a node: one of a cluster waits for others that may be down, and a machine that has much else to do
-// was seen to take more than 90 s for any.
-const startLimit = 5 * time.Minute
-
 // startBroker starts the nodes one after the other; each joins the first. Those of a cluster find each
 // other by an epmd that outlives all of them, so that any may be ended.
 func (p *Platform) startBroker(ctx context.Context, nodes int) error {
@@ -41,7 +37,7 @@ func (p *Platform) startBroker(ctx context.Context, nodes int) error {
 
 // node is the configuration of a node; the first one's names no other.
 func (p *Platform) node(i int) rabbitmq.Config {
-	config := rabbitmq.Config{Base: p.set.Folder, DeviceLogins: p.deviceLogins, Settings: slices.Clone(p.extra.Broker), StartLimit: startLimit}
+	config := rabbitmq.Config{Base: p.set.Folder, DeviceLogins: p.deviceLogins, Settings: slices.Clone(p.extra.Broker)}
 	if p.epmd != nil {
 		config.EpmdPort = p.epmd.Port()
 	}

@@ -134,21 +134,7 @@ func (n *tenant) platformAsk(t *testing.T, path, body string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	request, err := http.NewRequestWithContext(bounded(t), http.MethodPost, "http://"+site.Service("api").Public+path, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	request.Close = true
-	request.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
-	request.Header.Set("Content-Type", "application/json")
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = answer.Body.Close()
-	if answer.StatusCode >= 300 {
-		t.Fatalf("%s: %s", path, answer.Status)
-	}
+	ask(t, strings.TrimSpace(string(token)), http.MethodPost, path, body, nil)
 }
 
 // said waits for the line of a command, and holds it to what the line has to say.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	cupline "github.com/cupline/cupline/clients/go"
+	"github.com/cupline/cupline/e2e/online"
 	"github.com/cupline/cupline/schema/device"
 )
 
@@ -114,21 +115,10 @@ func (n *tenant) register(t *testing.T) {
 func (n *tenant) listen(t *testing.T) <-chan cupline.Outcome {
 	t.Helper()
 	arrivals := make(chan cupline.Outcome, 10_000)
-	listener, err := n.client.Listen(cupline.ListenConfig{MaxWait: time.Second, Handle: func(_ context.Context, o cupline.Outcome) error {
+	online.Listen(t, n.client, patience, func(_ context.Context, o cupline.Outcome) error {
 		arrivals <- o
 		return nil
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := listener.Close(); err != nil {
-			t.Errorf("close the listener: %v", err)
-		}
 	})
-	if err := listener.WaitOnline(bounded(t)); err != nil {
-		t.Fatal(err)
-	}
 	return arrivals
 }
 

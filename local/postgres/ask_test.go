@@ -27,7 +27,7 @@ func TestWhereItIsMayBeAskedWhileItStarts(t *testing.T) {
 		}
 	}
 	again()
-	secret := i.known().Password
+	secret := i.known.Get().Password
 	var asking sync.WaitGroup
 	asking.Go(again)
 	for range 100 {

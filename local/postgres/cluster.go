@@ -30,7 +30,7 @@ func (i *Instance) serverFor(ctx context.Context, files layout) (packages.Postgr
 		return packages.Postgres{}, err
 	}
 	i.config.say("making a Postgres database cluster")
-	return server, create(ctx, server, files, i.known().Password, i.config, i.account)
+	return server, create(ctx, server, files, i.known.Get().Password, i.config, i.account)
 }
 
 // postmasterFile is the server's own pid file; its first line is the pid, its eighth tells how far it has come.

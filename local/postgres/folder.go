@@ -32,7 +32,7 @@ func Start(ctx context.Context, config Config) (*Instance, error) {
 func Open(config Config) (*Instance, error) {
 	i, err := find(config)
 	if err == nil {
-		err = i.recall()
+		err = i.known.Recall(i.folder)
 	}
 	var running *process.Process
 	if err == nil {

@@ -42,26 +42,8 @@ type Instance struct {
 	lock    *place.Lock
 	// server is nil while nothing runs. Wait reads it beside the other methods.
 	server atomic.Pointer[process.Process]
-	// recalled is what the folder remembers; nil until it was asked.
-	recalled atomic.Pointer[memory]
-}
-
-// known is what the folder remembers, as far as it was asked.
-func (i *Instance) known() memory {
-	if known := i.recalled.Load(); known != nil {
-		return *known
-	}
-	return memory{}
-}
-
-// recall asks the folder what it remembers.
-func (i *Instance) recall() error {
-	var known memory
-	if err := i.folder.Recall(&known); err != nil {
-		return err
-	}
-	i.recalled.Store(&known)
-	return nil
+	// known is what the folder remembers, as far as it was asked.
+	known place.Memory[memory]
 }
 
 // Start runs the server again, with its data, and on its port where that is still free. See the function [Start].
@@ -100,7 +82,7 @@ func (i *Instance) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := files.write(i.config, i.known().Port, i.account); err != nil {
+	if err := files.write(i.config, i.known.Get().Port, i.account); err != nil {
 		return err
 	}
 	if err := clearStale(files.data); err != nil {
@@ -151,10 +133,9 @@ func (i *Instance) remember() (*ports.Reservation, error) {
 		return nil, err
 	}
 	known.Port = reserved.Ports[0]
-	if err := i.folder.Remember(known); err != nil {
+	if err := i.known.Remember(i.folder, known); err != nil {
 		return nil, errors.Join(err, reserved.Release())
 	}
-	i.recalled.Store(&known)
 	return reserved, nil
 }
 
@@ -215,8 +196,8 @@ func (i *Instance) Resume() error {
 
 // URL is the database's address with the superuser's name and password.
 func (i *Instance) URL() string {
-	address := url.URL{Scheme: "postgres", User: url.UserPassword(Superuser, i.known().Password),
-		Host: ports.Address(i.known().Port), Path: "/" + Database, RawQuery: "sslmode=disable"}
+	address := url.URL{Scheme: "postgres", User: url.UserPassword(Superuser, i.known.Get().Password),
+		Host: ports.Address(i.known.Get().Port), Path: "/" + Database, RawQuery: "sslmode=disable"}
 	return address.String()
 }
 

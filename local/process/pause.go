@@ -4,9 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 )
 
@@ -73,25 +71,21 @@ func (p *Process) descendants() ([]int, error) {
 
 // parents are all processes by their parents' numbers.
 func parents() (map[int][]int, error) {
-	files, err := filepath.Glob("/proc/[0-9]*/stat")
+	all, err := everyone()
 	if err != nil {
-		return nil, fmt.Errorf("list processes: %w", err)
+		return nil, err
 	}
 	children := map[int][]int{}
-	for _, file := range files {
-		stat, err := os.ReadFile(file)
+	for _, pid := range all {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		if err != nil {
 			continue // it has ended
 		}
-		// A name in parentheses may have anything in it; behind it are the state and the parent.
-		end := strings.LastIndexByte(string(stat), ')')
-		fields := strings.Fields(string(stat[end+1:]))
-		if len(fields) < 2 {
+		fields := behindName(string(stat))
+		if len(fields) <= parentField {
 			continue
 		}
-		pid, pidErr := strconv.Atoi(filepath.Base(filepath.Dir(file)))
-		parent, parentErr := strconv.Atoi(fields[1])
-		if pidErr == nil && parentErr == nil {
+		if parent, err := strconv.Atoi(fields[parentField]); err == nil {
 			children[parent] = append(children[parent], pid)
 		}
 	}

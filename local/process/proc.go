@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -26,10 +27,18 @@ func startTime(pid int) (ticks uint64, alive bool, err error) {
 	return parseStat(string(stat))
 }
 
-// parseStat reads a line of /proc/PID/stat. The second field, the program's name, may hold spaces and parentheses.
+// Fields of /proc/PID/stat, counted behind the name (proc(5) has them from 3 on).
+const stateField, parentField, startField = 0, 1, 19
+
+// behindName are the fields of a line of /proc/PID/stat behind the program's name, which is the second one and may hold spaces and
+// parentheses.
+func behindName(stat string) []string {
+	return strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
+}
+
+// parseStat reads a line of /proc/PID/stat.
 func parseStat(stat string) (ticks uint64, alive bool, err error) {
-	const stateField, startField = 0, 19 // counted behind the name, which is the second of stat's fields
-	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
+	fields := behindName(stat)
 	if len(fields) <= startField {
 		return 0, false, fmt.Errorf("read a process's stat: only %d fields behind the name", len(fields))
 	}
@@ -44,18 +53,26 @@ func parseStat(stat string) (ticks uint64, alive bool, err error) {
 // withToken lists the living processes whose environment holds the token. Those that may not be looked at are not
 // ours: root sees all, and anyone else's children run as that user.
 func withToken(token string) ([]int, error) {
+	all, err := everyone()
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all, func(pid int) bool { return !holdsToken(pid, token) }), nil
+}
+
+// everyone is all processes; some may have ended by the time that they are looked at.
+func everyone() ([]int, error) {
 	folders, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
 		return nil, fmt.Errorf("list processes: %w", err)
 	}
-	var found []int
+	var pids []int
 	for _, folder := range folders {
-		pid, err := strconv.Atoi(filepath.Base(folder))
-		if err == nil && holdsToken(pid, token) {
-			found = append(found, pid)
+		if pid, err := strconv.Atoi(filepath.Base(folder)); err == nil {
+			pids = append(pids, pid)
 		}
 	}
-	return found, nil
+	return pids, nil
 }
 
 // holdsToken reports whether a living process has the token. A dead one's environment reads as empty.

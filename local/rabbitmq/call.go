@@ -37,8 +37,8 @@ func (i *Instance) call(ctx context.Context, application string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
-	caller := exec.CommandContext(ctx, program, "-address", i.config.Host.at(i.known().DistPort), "-a", application)
-	caller.Env = []string{"HOME=" + layoutOf(i.folder.Work).home, fmt.Sprintf("ERL_EPMD_PORT=%d", i.known().EpmdPort),
+	caller := exec.CommandContext(ctx, program, "-address", i.config.Host.at(i.known.Get().DistPort), "-a", application)
+	caller.Env = []string{"HOME=" + layoutOf(i.folder.Work).home, fmt.Sprintf("ERL_EPMD_PORT=%d", i.known.Get().EpmdPort),
 		"PATH=" + erlangPath}
 	caller.Dir = "/"
 	caller.SysProcAttr = i.account.Attributes()

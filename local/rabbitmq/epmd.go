@@ -24,7 +24,7 @@ func (i *Instance) startEpmd(ctx context.Context) error {
 	if i.config.EpmdPort != 0 && i.config.Host == loopback() {
 		return nil
 	}
-	return launchEpmd(ctx, i.config.Host, i.known().EpmdPort, i.outputFile(), i.pidFile("epmd"), i.account)
+	return launchEpmd(ctx, i.config.Host, i.known.Get().EpmdPort, i.outputFile(), i.pidFile("epmd"), i.account)
 }
 
 // endEpmd stops this folder's epmd, of this run or an earlier one. It knows nothing that would need saving.

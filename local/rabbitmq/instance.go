@@ -32,26 +32,8 @@ type Instance struct {
 	lock    *place.Lock
 	// node is nil while nothing runs. Wait reads it beside the other methods.
 	node atomic.Pointer[process.Process]
-	// recalled is what the folder remembers; nil until it was asked.
-	recalled atomic.Pointer[memory]
-}
-
-// known is what the folder remembers, as far as it was asked.
-func (i *Instance) known() memory {
-	if known := i.recalled.Load(); known != nil {
-		return *known
-	}
-	return memory{}
-}
-
-// recall asks the folder what it remembers.
-func (i *Instance) recall() error {
-	var known memory
-	if err := i.folder.Recall(&known); err != nil {
-		return err
-	}
-	i.recalled.Store(&known)
-	return nil
+	// known is what the folder remembers, as far as it was asked.
+	known place.Memory[memory]
 }
 
 // Start runs the node again, with its data, and on its ports where those are still free. See the function [Start].
@@ -88,7 +70,7 @@ func (i *Instance) run(ctx context.Context, broker packages.RabbitMQ) (err error
 	}
 	defer func() { err = errors.Join(err, reserved.Release()) }()
 	files := layoutOf(i.folder.Work)
-	if err := files.write(i.config, i.known(), broker.Version, i.account); err != nil {
+	if err := files.write(i.config, i.known.Get(), broker.Version, i.account); err != nil {
 		return err
 	}
 	// Only what this start prints is of interest.
@@ -99,7 +81,7 @@ func (i *Instance) run(ctx context.Context, broker packages.RabbitMQ) (err error
 		return err
 	}
 	node, err := process.Start(process.Spec{
-		Name: "RabbitMQ", Path: broker.Server, Env: environment(i.config, i.known(), files, erlangPath),
+		Name: "RabbitMQ", Path: broker.Server, Env: environment(i.config, i.known.Get(), files, erlangPath),
 		Dir: i.folder.Work, Log: i.outputFile(), PidFile: i.pidFile("rabbitmq"), Account: i.account, Network: i.config.Host.Network,
 	})
 	if err != nil {
@@ -197,7 +179,7 @@ func (i *Instance) endOrphans(ctx context.Context) error {
 	}
 	if orphan != nil {
 		i.config.say("stopping the RabbitMQ that an earlier run left running")
-		if i.recall() == nil {
+		if i.known.Recall(i.folder) == nil {
 			i.easeStop(ctx)
 		}
 		if err := orphan.Stop(ctx, syscall.SIGTERM, stopGrace); err != nil {
@@ -209,42 +191,42 @@ func (i *Instance) endOrphans(ctx context.Context) error {
 
 // URL is the AMQP address with the administrator's name and password: amqp://user:password@address:port/.
 func (i *Instance) URL() string {
-	return i.urlOf("amqp", i.known().AMQPPort, "/")
+	return i.urlOf("amqp", i.known.Get().AMQPPort, "/")
 }
 
 // ManagementURL is the management API's address with name and password: http://user:password@address:port.
 func (i *Instance) ManagementURL() string {
-	return i.urlOf("http", i.known().ManagementPort, "")
+	return i.urlOf("http", i.known.Get().ManagementPort, "")
 }
 
 // MQTTAddress is where MQTT 3.1.1 is spoken: address:port.
 func (i *Instance) MQTTAddress() string {
-	return i.config.Host.at(i.known().MQTTPort)
+	return i.config.Host.at(i.known.Get().MQTTPort)
 }
 
 // User is the administrator's name.
 func (i *Instance) User() string {
-	return i.known().User
+	return i.known.Get().User
 }
 
 // Password is the administrator's password, a secret.
 func (i *Instance) Password() string {
-	return i.known().Password
+	return i.known.Get().Password
 }
 
 // Node is the Erlang node's name.
 func (i *Instance) Node() string {
-	return i.known().Node
+	return i.known.Get().Node
 }
 
 // EpmdPort is the port of the epmd that knows the node, for [Config].EpmdPort of others that join it.
 func (i *Instance) EpmdPort() int {
-	return i.known().EpmdPort
+	return i.known.Get().EpmdPort
 }
 
 // Cookie is the Erlang cookie, a secret, for [Config].Cookie of others that join the node.
 func (i *Instance) Cookie() string {
-	return i.known().Cookie
+	return i.known.Get().Cookie
 }
 
 // LogFile is the node's own log.
@@ -262,7 +244,7 @@ func (i *Instance) pidFile(name string) string {
 }
 
 func (i *Instance) urlOf(scheme string, port int, path string) string {
-	address := url.URL{Scheme: scheme, User: url.UserPassword(i.known().User, i.known().Password),
+	address := url.URL{Scheme: scheme, User: url.UserPassword(i.known.Get().User, i.known.Get().Password),
 		Host: i.config.Host.at(port), Path: path}
 	return address.String()
 }

@@ -45,10 +45,9 @@ func (i *Instance) remember() (*ports.Reservation, error) {
 	if i.config.EpmdPort != 0 {
 		known.EpmdPort = i.config.EpmdPort
 	}
-	if err := i.folder.Remember(known); err != nil {
+	if err := i.known.Remember(i.folder, known); err != nil {
 		return nil, errors.Join(err, reserved.Release())
 	}
-	i.recalled.Store(&known)
 	return reserved, nil
 }
 

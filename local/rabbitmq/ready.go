@@ -37,10 +37,10 @@ func (i *Instance) complaint() string {
 // checks are the questions whose answers tell that the node serves, the quickest to ask first.
 func (i *Instance) checks() []func(context.Context) error {
 	all := []func(context.Context) error{func(ctx context.Context) error {
-		return greet(ctx, i.config.Host.at(i.known().AMQPPort))
+		return greet(ctx, i.config.Host.at(i.known.Get().AMQPPort))
 	}}
 	if i.config.enabled(mqtt) {
-		all = append(all, func(ctx context.Context) error { return dial(ctx, i.config.Host.at(i.known().MQTTPort)) })
+		all = append(all, func(ctx context.Context) error { return dial(ctx, i.config.Host.at(i.known.Get().MQTTPort)) })
 	}
 	if i.config.enabled(management) {
 		all = append(all, i.logIn)
@@ -84,12 +84,12 @@ func greet(ctx context.Context, address string) error {
 
 // logIn asks the management API who we are, which needs the administrator to be there.
 func (i *Instance) logIn(ctx context.Context) error {
-	address := "http://" + i.config.Host.at(i.known().ManagementPort) + "/api/whoami"
+	address := "http://" + i.config.Host.at(i.known.Get().ManagementPort) + "/api/whoami"
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return err
 	}
-	request.SetBasicAuth(i.known().User, i.known().Password)
+	request.SetBasicAuth(i.known.Get().User, i.known.Get().Password)
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	response, err := client.Do(request)
 	if err != nil {

@@ -47,8 +47,8 @@ func (s *source) stop() { s.stopOnce.Do(func() { close(s.stopped) }) }
 func (s *source) publish(ctx context.Context) error {
 	began := time.Now()
 	for n := range s.cfg.Limit {
-		due := began.Add(time.Duration(float64(n) / s.cfg.Rate * float64(time.Second)))
-		if s.cfg.Rate > 0 && !s.wait(ctx, due) {
+		due, goOn := s.wait(ctx, began, n)
+		if !goOn {
 			return nil
 		}
 		for _, place := range []chan struct{}{s.transit, s.window} {
@@ -60,7 +60,7 @@ func (s *source) publish(ctx context.Context) error {
 				return nil // another stage has failed, and said so
 			}
 		}
-		if s.cfg.Rate == 0 {
+		if due.IsZero() {
 			due = time.Now()
 		}
 		body := make([]byte, s.cfg.Size)
@@ -74,17 +74,22 @@ func (s *source) publish(ctx context.Context) error {
 	return nil
 }
 
-// wait returns at a message's time, or false at the end of the run.
-func (s *source) wait(ctx context.Context, due time.Time) bool {
+// wait returns at the time when the nth message is due, and false at the end of the run. Without a rate it does not wait, and there is
+// no such time.
+func (s *source) wait(ctx context.Context, began time.Time, n int) (due time.Time, goOn bool) {
+	if s.cfg.Rate == 0 {
+		return due, true
+	}
+	due = began.Add(time.Duration(float64(n) / s.cfg.Rate * float64(time.Second)))
 	timer := time.NewTimer(time.Until(due))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return true
+		return due, true
 	case <-s.stopped:
 	case <-ctx.Done(): // another stage has failed, and said so
 	}
-	return false
+	return due, false
 }
 
 // confirm gives places back; it ends with the channel.

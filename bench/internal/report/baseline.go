@@ -61,6 +61,9 @@ type series struct {
 	values     []float64
 }
 
+// alike tells whether it is the same figure, of whatever runs.
+func (s series) alike(other series) bool { return s.name == other.name && s.what == other.what }
+
 // samples are all figures of a report that can be compared; by process, too, for who asks.
 func (r Report) samples(byProcess bool) []series {
 	var all []series
@@ -118,7 +121,7 @@ func Compare(before, after Report) []Change {
 	var changes []Change
 	old := before.samples(false)
 	for _, now := range after.samples(false) {
-		i := slices.IndexFunc(old, func(s series) bool { return s.name == now.name && s.what == now.what })
+		i := slices.IndexFunc(old, now.alike)
 		if i < 0 {
 			continue
 		}

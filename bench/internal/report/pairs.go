@@ -27,12 +27,16 @@ const leastPairs = 6
 // InPairs holds B against A, pair by pair: what drifts on the machine drifts for both. A figure has moved when
 // the interval of its ratios leaves 1 out; fewer than six pairs have none.
 func InPairs(pairs []Pair) []Paired {
+	sides := make([][2][]series, len(pairs))
+	for i, pair := range pairs {
+		sides[i] = [2][]series{pair.A.samples(true), pair.B.samples(true)}
+	}
 	var all []Paired
-	for _, first := range pairs[0].A.samples(true) {
+	for _, first := range sides[0][0] {
 		p := Paired{Case: first.name, What: first.what}
 		var a, b, ratios []float64
-		for _, pair := range pairs {
-			before, after := pair.A.sample(first), pair.B.sample(first)
+		for _, side := range sides {
+			before, after := median(side[0], first), median(side[1], first)
 			if before == 0 || after == 0 {
 				continue // a run without a figure
 			}
@@ -49,14 +53,13 @@ func InPairs(pairs []Pair) []Paired {
 	return all
 }
 
-// sample is the median of a figure's runs; 0 when there is none.
-func (r Report) sample(of series) float64 {
-	all := r.samples(true)
-	i := slices.IndexFunc(all, func(s series) bool { return s.name == of.name && s.what == of.what })
+// median of a figure's runs, among a report's; 0 when there is none.
+func median(all []series, of series) float64 {
+	i := slices.IndexFunc(all, of.alike)
 	if i < 0 {
 		return 0
 	}
-	return Median(all[i].values)
+	return Median(slices.Clone(all[i].values))
 }
 
 func (p Paired) judge(pairs int, more bool) Verdict {

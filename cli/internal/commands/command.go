@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cupline/cupline/cli/internal/action"
 	"github.com/cupline/cupline/cli/internal/connect"
 	"github.com/cupline/cupline/cli/internal/console"
 	"github.com/cupline/cupline/cli/internal/exit"
@@ -91,8 +92,7 @@ func settle(c *console.Console) *cobra.Command {
 			return errors.Join(problems...)
 		},
 	}
-	cmd.Flags().StringVar(&a.Reason, "reason", "", "why; it stands in the audit trail")
-	cmd.Flags().StringVar(&a.Actor, "actor", c.User(), "who you are")
+	action.Flags(cmd, c, &a.Reason, &a.Actor)
 	cmd.Flags().StringVar(&a.Tenant, "tenant", "", "another tenant's; takes ops:platform")
 	_ = cmd.MarkFlagRequired("reason") // the flag is there
 	return cmd

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cupline/cupline/cli/internal/action"
 	"github.com/cupline/cupline/cli/internal/connect"
 	"github.com/cupline/cupline/cli/internal/console"
 	"github.com/cupline/cupline/cli/internal/exit"
@@ -34,8 +35,7 @@ func act(cmd *cobra.Command, c *console.Console, letters []string, do func(clien
 
 // actionFlags are those of whoever does something to letters.
 func actionFlags(cmd *cobra.Command, c *console.Console, a *cupline.LetterAction) {
-	cmd.Flags().StringVar(&a.Reason, "reason", "", "why; it stands in the audit trail")
-	cmd.Flags().StringVar(&a.Actor, "actor", c.User(), "who you are")
+	action.Flags(cmd, c, &a.Reason, &a.Actor)
 	cmd.Flags().StringVar(&a.Tenant, "tenant", "", "another tenant's letters; takes ops:platform")
 	_ = cmd.MarkFlagRequired("reason") // the flag is there
 }

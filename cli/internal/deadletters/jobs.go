@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cupline/cupline/cli/internal/action"
 	"github.com/cupline/cupline/cli/internal/connect"
 	"github.com/cupline/cupline/cli/internal/console"
 	"github.com/cupline/cupline/cli/internal/exit"
@@ -71,7 +72,7 @@ are failures; "job resume" lets it go on all the same.`,
 	}
 	o.add(cmd)
 	cmd.Flags().StringVar(&j.Reason, "why", "", "why you do it; it stands in the audit trail")
-	cmd.Flags().StringVar(&j.Actor, "actor", c.User(), "who you are")
+	action.Actor(cmd, c, &j.Actor)
 	cmd.Flags().BoolVar(&j.IncludeMaybe, "include-maybe", false, "redrive also what may have been executed")
 	cmd.Flags().BoolVar(&j.IncludeHeld, "include-held", false, "redrive also what has died again and again")
 	cmd.Flags().IntVar(&j.Canary, "canary", 0, "how many letters a redrive sends first, and waits for")
@@ -108,44 +109,28 @@ func try(ctx context.Context, c *console.Console, client *cupline.Client, j cupl
 	})
 }
 
-// followEach is how often a job's progress is asked for.
-const followEach = 500 * time.Millisecond
-
 // follow draws a job's progress on the side until it no longer runs, and then until its outcomes are known.
 func follow(ctx context.Context, c *console.Console, client *cupline.Client, tenant string, s cupline.JobState) (cupline.JobState, error) {
-	tick := time.NewTicker(followEach)
-	defer tick.Stop()
 	drawn := ""
-	draw := func() {
-		text := progress(&s)
-		if now := fmt.Sprint(s.Total-s.Waiting, text); now != drawn && s.Total > 0 {
-			c.Progress(s.Total-s.Waiting, s.Total, text)
-			drawn = now
-		}
-	}
 	defer func() {
 		if drawn != "" {
 			c.EndProgress()
 		}
 	}()
-	for s.State == "running" || s.State == "done" && s.Awaited > 0 {
-		draw()
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return s, left(tenant, &s)
+	goesOn := func(s cupline.JobState) bool { return s.State == "running" || s.State == "done" && s.Awaited > 0 }
+	s, err := console.Watch(ctx, s, goesOn, func(s cupline.JobState) {
+		text := progress(&s)
+		if now := fmt.Sprint(s.Total-s.Waiting, text); now != drawn && s.Total > 0 {
+			c.Progress(s.Total-s.Waiting, s.Total, text)
+			drawn = now
 		}
-		next, err := client.LetterJobState(ctx, tenant, s.JobID)
-		switch {
-		case ctx.Err() != nil:
-			return s, left(tenant, &s)
-		case err != nil:
-			return s, err
-		}
-		s = next
+	}, func(ctx context.Context) (cupline.JobState, error) {
+		return client.LetterJobState(ctx, tenant, s.JobID)
+	})
+	if err != nil && ctx.Err() != nil {
+		return s, left(tenant, &s)
 	}
-	draw()
-	return s, nil
+	return s, err
 }
 
 // progress is what stands behind a job's bar.

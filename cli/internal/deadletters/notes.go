@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cupline/cupline/cli/internal/action"
 	"github.com/cupline/cupline/cli/internal/connect"
 	"github.com/cupline/cupline/cli/internal/console"
 	"github.com/cupline/cupline/cli/internal/exit"
@@ -63,7 +64,7 @@ func note(c *console.Console) *cobra.Command {
 		},
 	}
 	subjectFlags(cmd, &tenant, &group)
-	cmd.Flags().StringVar(&actor, "actor", c.User(), "who you are")
+	action.Actor(cmd, c, &actor)
 	return cmd
 }
 
@@ -101,7 +102,6 @@ func mark(c *console.Console) *cobra.Command {
 	cmd.Flags().StringVar(&change.From, "from", "", "who looked after it before, to take it over from them")
 	cmd.Flags().StringSliceVar(&change.AddTags, "tag", nil, "add this tag; may be given again")
 	cmd.Flags().StringSliceVar(&change.RemoveTags, "untag", nil, "take this tag away; may be given again")
-	cmd.Flags().StringVar(&change.Reason, "reason", "", "why; it stands in the audit trail")
-	cmd.Flags().StringVar(&change.Actor, "actor", c.User(), "who you are")
+	action.Flags(cmd, c, &change.Reason, &change.Actor)
 	return cmd
 }

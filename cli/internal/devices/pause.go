@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cupline/cupline/cli/internal/action"
 	"github.com/cupline/cupline/cli/internal/connect"
 	"github.com/cupline/cupline/cli/internal/console"
 	cupline "github.com/cupline/cupline/clients/go"
@@ -39,8 +40,7 @@ func pause(c *console.Console, paused bool) *cobra.Command {
 			return errors.Join(problems...)
 		},
 	}
-	cmd.Flags().StringVar(&a.Reason, "reason", "", "why; it stands in the audit trail")
-	cmd.Flags().StringVar(&a.Actor, "actor", c.User(), "who you are")
+	action.Flags(cmd, c, &a.Reason, &a.Actor)
 	cmd.Flags().StringVar(&a.Tenant, "tenant", "", "another tenant's; takes ops:platform")
 	_ = cmd.MarkFlagRequired("reason") // the flag is there
 	return cmd

@@ -5,20 +5,15 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/cupline/cupline/cli/internal/action"
 	"github.com/cupline/cupline/cli/internal/connect"
 	"github.com/cupline/cupline/cli/internal/console"
 	"github.com/cupline/cupline/cli/internal/exit"
 	cupline "github.com/cupline/cupline/clients/go"
 )
-
-func actionFlags(cmd *cobra.Command, c *console.Console, a *cupline.LetterAction) {
-	cmd.Flags().StringVar(&a.Reason, "reason", "", "why; it stands in the audit trail")
-	cmd.Flags().StringVar(&a.Actor, "actor", c.User(), "who you are")
-}
 
 // pause is `pause` and `resume`.
 func pause(c *console.Console, paused bool) *cobra.Command {
@@ -41,7 +36,7 @@ func pause(c *console.Console, paused bool) *cobra.Command {
 			return c.Result(l, func(w *strings.Builder) { fmt.Fprintf(w, "lane %s is %s\n", l.Lane, is) })
 		},
 	}
-	actionFlags(cmd, c, &a)
+	action.Flags(cmd, c, &a.Reason, &a.Actor)
 	_ = cmd.MarkFlagRequired("reason") // the flag is there
 	return cmd
 }
@@ -76,44 +71,26 @@ purged. The lane's dispatchers take nothing meanwhile; what is accepted after th
 			return tellDrains(c, d)
 		},
 	}
-	actionFlags(cmd, c, &a)
+	action.Flags(cmd, c, &a.Reason, &a.Actor)
 	cmd.Flags().IntVar(&rate, "rate", 100, "commands a second, 1 to 500")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only tell how many wait")
 	cmd.Flags().BoolVar(&wait, "wait", false, "show its progress until it ends; Ctrl-C leaves it running")
 	return cmd
 }
 
-const followEach = 500 * time.Millisecond
-
 func followDrain(ctx context.Context, c *console.Console, client *cupline.Client, d cupline.Drain) (cupline.Drain, error) {
-	tick := time.NewTicker(followEach)
-	defer tick.Stop()
 	defer c.EndProgress()
 	last := int64(-1)
-	draw := func() {
+	d, err := console.Watch(ctx, d, func(d cupline.Drain) bool { return d.State == "running" }, func(d cupline.Drain) {
 		if d.Done != last {
 			c.Progress(d.Done, max(d.Done, known(d.Total)), "")
 			last = d.Done
 		}
+	}, func(ctx context.Context) (cupline.Drain, error) { return client.DrainState(ctx, d.DrainID) })
+	if err != nil && ctx.Err() != nil {
+		return d, unwatched(d)
 	}
-	for d.State == "running" {
-		draw()
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return d, unwatched(d)
-		}
-		next, err := client.DrainState(ctx, d.DrainID)
-		switch {
-		case ctx.Err() != nil:
-			return d, unwatched(d)
-		case err != nil:
-			return d, err
-		}
-		d = next
-	}
-	draw()
-	return d, nil
+	return d, err
 }
 
 // unwatched says what becomes of a drain whose watcher was interrupted.
@@ -190,7 +167,7 @@ func cancelDrain(c *console.Console) *cobra.Command {
 		}
 		return tellDrains(c, d)
 	}}
-	actionFlags(cmd, c, &a)
+	action.Flags(cmd, c, &a.Reason, &a.Actor)
 	_ = cmd.MarkFlagRequired("reason") // the flag is there
 	return cmd
 }

@@ -22,9 +22,6 @@ func Command(c *console.Console) *cobra.Command {
 	return cmd
 }
 
-// noteNewer is told where a newer database is no failure.
-const noteNewer = "%v\nIt is left as it is: a schema works with the programs of the release before"
-
 func up(c *console.Console) *cobra.Command {
 	var newer bool
 	cmd := &cobra.Command{Use: "up", Short: "Apply the migrations that are missing", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
@@ -33,10 +30,7 @@ func up(c *console.Console) *cobra.Command {
 			return err
 		}
 		applied, err := migrations.Up(cmd.Context(), values[0])
-		if newer && errors.Is(err, migrations.ErrNewer) {
-			c.Note(noteNewer, err)
-			err = nil
-		}
+		err = bear(c, newer, err)
 		// Those before an error stand; so they are told all the same.
 		printed := c.Result(map[string][]string{"applied": append([]string{}, applied...)}, func(w *strings.Builder) {
 			for _, name := range applied {
@@ -53,6 +47,15 @@ func up(c *console.Console) *cobra.Command {
 	}}
 	allowNewer(cmd, &newer)
 	return cmd
+}
+
+// bear tells that a database is newer, and takes that for no failure where it is allowed.
+func bear(c *console.Console, newer bool, err error) error {
+	if !newer || !errors.Is(err, migrations.ErrNewer) {
+		return err
+	}
+	c.Note("%v\nIt is left as it is: a schema works with the programs of the release before", err)
+	return nil
 }
 
 func allowNewer(cmd *cobra.Command, newer *bool) {
@@ -75,10 +78,7 @@ func status(c *console.Console) *cobra.Command {
 			return err
 		}
 		states, err := migrations.Status(cmd.Context(), values[0])
-		if newer && errors.Is(err, migrations.ErrNewer) {
-			c.Note(noteNewer, err)
-			err = nil
-		}
+		err = bear(c, newer, err)
 		var rows [][]string
 		var printed error
 		for _, s := range states {

@@ -76,16 +76,21 @@ func (c Config) passing() time.Duration {
 	return passLimit
 }
 
+// speaker tells how the run goes, each line with the time since now. It is for concurrent use.
+func speaker(out io.Writer) func(format string, values ...any) {
+	began := time.Now()
+	var speaking sync.Mutex
+	return func(format string, values ...any) {
+		speaking.Lock()
+		defer speaking.Unlock()
+		fmt.Fprintf(out, "%6.1fs "+format+"\n", append([]any{time.Since(began).Seconds()}, values...)...)
+	}
+}
+
 // Run is one whole run. The error says that it could not be carried out; what it found is in
 // the report.
 func Run(ctx context.Context, cfg Config) (report summary.Report, err error) {
-	began := time.Now()
-	var speaking sync.Mutex
-	say := func(format string, values ...any) {
-		speaking.Lock()
-		defer speaking.Unlock()
-		fmt.Fprintf(cfg.Progress, "%6.1fs "+format+"\n", append([]any{time.Since(began).Seconds()}, values...)...)
-	}
+	say := speaker(cfg.Progress)
 	log, err := history.Create(filepath.Join(cfg.Folder, "history.jsonl"))
 	if err != nil {
 		return report, err

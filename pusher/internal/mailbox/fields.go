@@ -5,6 +5,7 @@ import (
 
 	"github.com/cupline/cupline/chassis/broker"
 	"github.com/cupline/cupline/chassis/telemetry"
+	"github.com/cupline/cupline/schema/outcome"
 	"github.com/cupline/cupline/schema/topology"
 	"github.com/cupline/cupline/store/mailbox"
 )
@@ -26,6 +27,6 @@ func parkedFields(d *broker.Delivery) []zap.Field {
 		item.Tenant, item.Client, _ = topology.ParseReplyKey(d.Key)
 		return append(known, zap.String("tenant", item.Tenant), zap.String("client", item.Client), zap.String("reason", "malformed"))
 	}
-	item.Reason = "unrecordable"
+	item.Reason = string(outcome.Unrecordable)
 	return append(known, fields(&item)...)
 }
