@@ -56,8 +56,8 @@ func TestSocketsOfATenantAreLimited(t *testing.T) {
 func TestFailedLoginsAreLimitedAndOnRecord(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)
+	known := b.key(t, "app")                                                   // before anybody listens: being told of a key is to forget it
 	p := b.start(t, "slot-0", func(s *app.Settings) { s.FailedLogins = 0.01 }) // a bucket of one
-	known := b.key(t, "app")
 	p.connect(t, known)
 	token, id := b.keyWith(t, "web", "replies:read")
 	if err := b.keys.RevokeKey(t.Context(), tenant, id); err != nil {
