@@ -14,8 +14,10 @@ import (
 )
 
 const (
-	// inFlight is the most outcomes that are published and not yet with their clients, and perClient of each.
-	inFlight, perClient = 2048, 48
+	// inFlight is the most outcomes that are published and not yet with their clients, and perClient of each. With those whose acks are
+	// on their way a pusher holds less than half of its prefetch: past that the oldest go to the mailbox after half a second's stall,
+	// and come twice.
+	inFlight, perClient = 1536, 48
 	// stubborn is what the slow client lets go by between two acks: longer than its window lasts, and shorter than the 5 s after
 	// which what is unacked would be taken back.
 	stubborn = 4 * time.Second

@@ -30,7 +30,7 @@ type Sizes struct {
 func fullSizes() Sizes {
 	return Sizes{
 		Sockets: []int{1000, 4000, 10_000, 18_000}, Shared: []int{36_000}, Storm: 16_000,
-		Push: []int{1, 1000, 20_000}, SlowAmong: 100, Mailbox: 1_000_000, MailboxClients: []int{1, 1000},
+		Push: []int{1, 100, 1000, 20_000}, SlowAmong: 100, Mailbox: 1_000_000, MailboxClients: []int{1, 1000},
 		Members: []int{1, 2, 4}, Backlog: 1_000_000, Intake: 200,
 		Devices: 1_000_000, Keys: 1_000_000, Connected: 500, Letters: 1_000_000,
 	}
