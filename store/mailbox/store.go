@@ -60,7 +60,8 @@ const (
 
 	fetchSQL = `select seq, command_id, raw_id, redrive, device, method, lane, origin, reason, accepted_at, decided_at, response, trace
 		from (select *, sum(size) over (order by seq) as total from (
-			select * from mailbox where tenant = $1 and client = $2 and acked_at is null and not command_id = any($3)
+			select * from mailbox where tenant = $1 and client = $2 and acked_at is null
+				and command_id not in (select unnest($3::uuid[]))
 			order by seq limit $4) as oldest) as summed
 		where total <= $5 or total = size order by seq`
 

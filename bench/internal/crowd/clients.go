@@ -21,6 +21,10 @@ const (
 	writeLimit   = 10 * time.Second
 	// firstPause and lastPause are what a client that lost its connection waits for, doubling, each time a random part.
 	firstPause, lastPause = 500 * time.Millisecond, 4 * time.Second
+	// ackPart is the part of its window that a client acks at once, as the project's own clients do.
+	ackPart = 4
+	// defaultWindow is a pusher's own, for orders without one.
+	defaultWindow = 64
 )
 
 // clients is a crowd within its own program.
@@ -46,6 +50,7 @@ type client struct {
 	mu      sync.Mutex // guards the rest
 	conn    *websocket.Conn
 	last    uint64
+	unacked int  // outcomes since the last ack
 	waiting bool // is in due
 }
 
@@ -92,7 +97,7 @@ func (c *client) listen(ctx context.Context, target string, online func()) error
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
 	c.mu.Lock()
-	c.conn, c.last = conn, 0
+	c.conn, c.last, c.unacked = conn, 0, 0
 	c.mu.Unlock()
 	online()
 	c.all.change(func(n *News) { n.Online++ })

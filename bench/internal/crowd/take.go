@@ -2,6 +2,7 @@ package crowd
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -45,6 +46,7 @@ func (c *client) take(message []byte) error {
 		case push.TypeOutcome:
 			c.mu.Lock()
 			c.last = f.Seq
+			c.unacked++
 			enlist := !c.waiting
 			c.waiting = true
 			c.mu.Unlock()
@@ -55,7 +57,17 @@ func (c *client) take(message []byte) error {
 			}
 		}
 	}
+	if c.acksNow() {
+		c.ack()
+	}
 	return nil
+}
+
+// acksNow tells whether a part of the window is used up that clients do not let lie until their pause is over.
+func (c *client) acksNow() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.slow && ackPart*c.unacked >= cmp.Or(c.all.orders.Window, defaultWindow)
 }
 
 func (c *client) write(f push.ClientFrame) error {
@@ -67,12 +79,15 @@ func (c *client) write(f push.ClientFrame) error {
 	return c.conn.WriteMessage(websocket.TextMessage, f.Line())
 }
 
-// ack acks all that has come.
+// ack acks all that has come, if anything has: acks that settle nothing count against a socket's rate.
 func (c *client) ack() {
 	c.mu.Lock()
-	last := c.last
-	c.waiting = false
+	last, some := c.last, c.unacked > 0
+	c.waiting, c.unacked = false, 0
 	c.mu.Unlock()
+	if !some {
+		return
+	}
 	_ = c.write(push.ClientFrame{Type: push.TypeAck, Seq: last}) // the reader notices a connection that is lost
 }
 

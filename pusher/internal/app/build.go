@@ -126,7 +126,7 @@ func (a *App) delivery(context.Context) error {
 	a.inMailbox = receipts("mailbox", noteInMailbox(a.outcomes))
 	a.reader = mailbox.NewReader(mailbox.ReaderConfig{
 		Workers: readers, Timeout: storeLimit, Shelf: a.outcomes,
-		Notes: a.inMailbox, Unnoted: a.cfg.Window, Patience: notedPatience, Tracer: a.tracer, Log: a.log,
+		Notes: a.inMailbox, Unnoted: session.Remembered(a.cfg.Window), Patience: notedPatience, Tracer: a.tracer, Log: a.log,
 	})
 	a.hub = hub.New(hub.Config{
 		MaxSessions: a.cfg.ClientConnections, MaxTenant: a.cfg.TenantConnections, Keep: a.cfg.Reconnect, Reread: reread, RereadAfter: rereadAfter,

@@ -156,15 +156,27 @@ func earliest(a, b time.Time) time.Time {
 	return a
 }
 
-// recent holds the command ids that were acked last.
+// Remembered is how many acks of what came from the mailbox a session surely remembers, with such a window: several windows,
+// so that a mailbox is read on while the last acks are being noted.
+func Remembered(window int) int { return 4 * window }
+
+// recent holds the command ids that were acked last: a window of them, or as many as Remembered says while the mailbox is read.
 type recent struct {
 	ids  []uuid.UUID
 	last time.Time
+	mail time.Time // the last one that came from the mailbox
 }
 
-func (r *recent) add(now time.Time, id uuid.UUID, limit int) {
+func (r *recent) add(now time.Time, id uuid.UUID, window int, live bool) {
+	if !live {
+		r.mail = now
+	}
+	limit := window
+	if now.Sub(r.mail) < remember {
+		limit = Remembered(window)
+	}
 	if len(r.ids) >= 2*limit {
-		r.ids = r.ids[:copy(r.ids, r.ids[limit:])]
+		r.ids = r.ids[:copy(r.ids, r.ids[len(r.ids)-limit:])]
 	}
 	r.ids = append(r.ids, id)
 	r.last = now

@@ -65,17 +65,20 @@ func (s *Session) Fill(now time.Time, items []*Item, mayStay, surelyStay int64) 
 	if s.state != open {
 		return 0, false
 	}
+	over := 0
 	for _, it := range items {
 		if s.recent.has(it.ID) || s.window.Find(it.ID) != nil {
 			continue
 		}
 		if !s.window.Fits(it.Size()) {
-			mayStay, surelyStay = mayStay+1, surelyStay+1
+			over++
 			continue
 		}
 		s.push(now, it, false)
 		sent++
 	}
+	s.expect(over)
+	mayStay, surelyStay = mayStay+int64(over), surelyStay+int64(over)
 	if full = surelyStay > 0; full {
 		s.lag(now, surelyStay, WindowFull)
 	}
@@ -84,6 +87,15 @@ func (s *Session) Fill(now time.Time, items []*Item, mayStay, surelyStay int64) 
 		s.owed, s.announced = true, now
 	}
 	return sent, full
+}
+
+// expect learns from a look whose answer had so many outcomes more than there was room for: what a quick client acks while
+// the mailbox is being read is asked for in the same look next time.
+func (s *Session) expect(over int) {
+	room, _ := s.window.Room()
+	if s.ahead = max(s.ahead, room); over > 0 {
+		s.ahead = max(0, s.ahead-over)
+	}
 }
 
 func (s *Session) push(now time.Time, it *Item, live bool) {
@@ -134,7 +146,7 @@ func (s *Session) settle(now time.Time, e Entry) {
 	default:
 		s.cfg.Receipts.Acked(e.Item)
 	}
-	s.recent.add(now, e.Item.ID, s.cfg.Limits.Window)
+	s.recent.add(now, e.Item.ID, s.cfg.Limits.Window, e.Live)
 	s.cfg.Observer.Acked(e.Item, source)
 }
 
@@ -151,8 +163,8 @@ type InFlight struct {
 	IDs []uuid.UUID
 	// Stored of them lie in the mailbox, or are on their way there; Recent were acked.
 	Stored, Recent int64
-	// Outcomes and Bytes may be sent; Outcomes is 0 unless half of the window is free. The
-	// session then asks for its mail once it is.
+	// Outcomes and Bytes may be sent, or will be by the time they are fetched; Outcomes is 0 unless half of the window
+	// is free. The session then asks for its mail once it is.
 	Outcomes, Bytes int
 	// Open sessions take mail. Stalled ones have not acked in time: another session of
 	// the client may have what they hold.
@@ -174,6 +186,9 @@ func (s *Session) InFlight(ids []uuid.UUID) InFlight {
 	f.Recent = int64(len(s.recent.ids))
 	if s.window.Half() {
 		f.Outcomes, f.Bytes = s.window.Room()
+		if s.ahead > 0 {
+			f.Outcomes, f.Bytes = min(f.Outcomes+s.ahead, s.window.MaxOutcomes), s.window.MaxBytes
+		}
 	} else {
 		s.owed = true
 	}

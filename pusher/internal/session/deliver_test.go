@@ -232,6 +232,52 @@ func TestAcksNotYetNotedDoNotLookLikeABacklog(t *testing.T) {
 	w.frames(t, "welcome", "outcome", "outcome")
 }
 
+// What a client acks while its mailbox is being read is asked for in the same look; whoever takes longer gets no more than fits.
+func TestLooksAskForWhatWillBeAcked(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.open() // a window of 8
+	fill := func(n, wait int) {
+		t.Helper()
+		items := make([]*Item, n)
+		for i := range items {
+			items[i] = storedItem(uuid.New(), 1)
+		}
+		w.session.Fill(w.now, items, int64(wait), int64(wait))
+	}
+	asks := func(want int) {
+		t.Helper()
+		if f := w.session.InFlight(nil); f.Outcomes != want {
+			t.Fatalf("a look asks for %d, want %d", f.Outcomes, want)
+		}
+	}
+	asks(8)
+	fill(8, 9)
+	w.ack(4)
+	asks(4)
+	w.ack(8) // while the mailbox is read
+	fill(4, 9)
+	asks(8) // four lie with the client, which takes four in the time of a look
+	fill(8, 9)
+	w.ack(12)
+	asks(4) // it did not
+	for range 2*Remembered(8) + 5 {
+		fill(1, 9)
+		w.ack(w.session.window.sent)
+	}
+	if n := len(w.session.recent.ids); n < Remembered(8) {
+		t.Errorf("%d acks of the mailbox's are remembered", n)
+	}
+	w.pass(remember)
+	for range 50 {
+		w.offer(&parcel{id: uuid.New()}, 10)
+		w.ack(w.session.window.sent)
+	}
+	if n := len(w.session.recent.ids); n > 2*8 {
+		t.Errorf("%d acks of live outcomes are remembered", n)
+	}
+}
+
 func TestEvictedMakesTheSessionLag(t *testing.T) {
 	t.Parallel()
 	w := newWorld()

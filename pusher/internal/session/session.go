@@ -44,6 +44,7 @@ type Session struct {
 	expires time.Time // on this machine's clock; zero is never
 	window  Window
 	recent  recent
+	ahead   int           // outcomes that will be acked while the mailbox is read, by what was seen last
 	frames  *rate.Limiter // nil: no limit
 
 	began     time.Time
