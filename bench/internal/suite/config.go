@@ -69,6 +69,10 @@ func Smoke() Config {
 	c.Warmup, c.Length, c.Rounds = 200*time.Millisecond, 500*time.Millisecond, 1
 	c.Limit, c.Clients, c.Workers, c.Devices, c.Connections = 20_000, 5, 20, 50, 50
 	c.Sizes = smallSizes()
+	// Whether it works is asked of machines that stall for seconds, too. An outcome that is not acked for 5 s comes again, as it
+	// should, and a confirm that takes as long leaves a command in doubt: the one would be taken for a doubled outcome, the other for
+	// a refusal.
+	c.Settings = map[string]string{"CUPLINE_UNACKED": "1m", "CUPLINE_ACK_TIMEOUT": "5m", "CUPLINE_PUBLISH_TIMEOUT": "12s"}
 	return c
 }
 
