@@ -89,7 +89,7 @@ func manage(t *testing.T, b *brokertest.Broker, method, path string, body any) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, method, b.ManagementURL()+"/api/"+path, bytes.NewReader(content))
 	if err != nil {
