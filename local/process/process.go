@@ -131,20 +131,28 @@ func (k kin) has(pid int) bool {
 }
 
 // family are the descendants of a leader that lives, which is held still, so that it starts no more. A server's may have written their
-// status over the token: once their leader is gone nothing tells that they are ours, and they may need a moment to notice and end.
+// status over the token: once their leader is gone nothing tells that they are ours, and they may need a moment to notice and end. What
+// has a token of another, a server that a program of ours has started, say, is left alone with its own.
 func (p *Process) family() kin {
 	found := kin{}
 	if !p.leads() || p.tell(syscall.SIGSTOP, p.note.PID) != nil {
 		return found
 	}
-	all, err := p.descendants()
+	children, err := parents()
 	if err != nil || !p.leads() {
 		return found
 	}
-	for _, pid := range all {
-		if start, alive, err := startTime(pid); err == nil && alive {
-			found[pid] = start
+	for generation := []int{p.note.PID}; len(generation) > 0; {
+		var next []int
+		for _, parent := range generation {
+			for _, pid := range children[parent] {
+				if start, alive, err := startTime(pid); err == nil && alive && !holdsAnother(pid, p.note.Token) {
+					found[pid] = start
+					next = append(next, pid)
+				}
+			}
 		}
+		generation = next
 	}
 	return found
 }
