@@ -58,6 +58,19 @@ func TestTake(t *testing.T) {
 	}
 }
 
+// On a machine that stalls a short window may pass with nothing done: it goes on then, but not for ever.
+func TestTakeGoesOn(t *testing.T) {
+	t.Parallel()
+	window := Window{Length: time.Millisecond, Least: 1200, Drain: time.Minute}
+	if r, err := Take(t.Context(), &counted{over: make(chan struct{})}, self(), window); err != nil || r.Done < 1200 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	window.Least, window.Drain = 1<<40, 20*time.Millisecond
+	if r, err := Take(t.Context(), &counted{over: make(chan struct{})}, self(), window); err != nil || r.Done == 0 {
+		t.Errorf("with more to do than it can: %+v, %v", r, err)
+	}
+}
+
 // A load that reaches its limit ends the window early; one that never got warm gives no reading.
 func TestTakeOver(t *testing.T) {
 	t.Parallel()

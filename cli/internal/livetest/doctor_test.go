@@ -67,7 +67,7 @@ func (d diagnosis) says(check, state, text string) bool {
 // until examines until the finding is there: the broker's own figures lag.
 func (s shell) until(t *testing.T, check, state, text string) {
 	t.Helper()
-	brokertest.Within(t, 90*time.Second, "doctor says of "+check+" as "+state+": "+text, func() bool {
+	brokertest.Within(t, 4*time.Minute, "doctor says of "+check+" as "+state+": "+text, func() bool {
 		return s.doctor(t).says(check, state, text)
 	})
 }
