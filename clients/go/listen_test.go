@@ -208,8 +208,8 @@ func TestSilentConnectionIsLeft(t *testing.T) {
 	listen(t, p, cupline.ListenConfig{Handle: handle})
 	s := p.Next()
 	s.Read()
+	began := time.Now() // before what its patience counts from
 	s.Send(cuplinetest.Frame(push.TypeWelcome, push.Welcome{Session: "s-1", Client: "web", Window: 64, Ping: 1, Reconnect: 60}))
-	began := time.Now()
 	if hello := p.Next().Greet("s-2"); hello.Session != "s-1" {
 		t.Errorf("hello names session %q", hello.Session)
 	}

@@ -55,7 +55,7 @@ export async function makeTenant(name = `t${Math.random().toString(36).slice(2, 
     method, body: body === undefined ? undefined : JSON.stringify(body), headers: { Authorization: `Bearer ${token}`, ...(body === undefined ? {} : { 'Content-Type': 'application/json' }) },
   })
   await call('PUT', 'device-types/lamp', { lane: 'default', driver: 'http', methods: {
-    'relay.set': { timeout: '5s', ttl: '60s', params: schema }, 'lamp.say': { timeout: '5s', idempotent: true }, 'lamp.selftest': { timeout: '1s' },
+    'relay.set': { timeout: '5s', ttl: '60s', params: schema }, 'lamp.say': { timeout: '5s', idempotent: true, ttl: '10m' }, 'lamp.selftest': { timeout: '1s' },
   } })
   await call('PUT', 'devices/lamp-1', { type: 'lamp', address: { url: lamps.url }, labels: { room: 'kitchen', floor: '1' } })
   await call('PUT', 'devices/lamp-2', { type: 'lamp', address: { url: lamps.url }, labels: { room: 'hall' } })

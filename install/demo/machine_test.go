@@ -25,7 +25,7 @@ import (
 const (
 	checkout = "../.."
 	// patience is far more than anything takes, since the machine may be busy.
-	patience = 2 * time.Minute
+	patience = 5 * time.Minute
 )
 
 // programs is the folder of the image's programs.

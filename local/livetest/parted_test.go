@@ -31,13 +31,15 @@ func TestNodesOnHostsOfTheirOwnArePartedByTheNetwork(t *testing.T) {
 	for _, h := range network.Hosts() {
 		hosts = append(hosts, rabbitmq.Host{Name: h.Name, Address: h.Address, Network: h.Path})
 	}
+	// A silence that is longer than a busy machine's stalls: they are not to part before they are.
+	const silence = 12 * time.Second
 	// Without MQTT: of two nodes the plugin has no majority while one starts, and 3.10 waits minutes for it.
 	plugins, base := []string{"rabbitmq_management"}, openFolder(t)
 	first := broker(t, rabbitmq.Config{
-		Base: base, Plugins: plugins, StartLimit: limit, Host: hosts[0], Hosts: hosts, Silence: 4 * time.Second,
+		Base: base, Plugins: plugins, StartLimit: limit, Host: hosts[0], Hosts: hosts, Silence: silence,
 	})
 	second := broker(t, rabbitmq.Config{
-		Base: base, Plugins: plugins, StartLimit: limit, Host: hosts[1], Hosts: hosts, Silence: 4 * time.Second,
+		Base: base, Plugins: plugins, StartLimit: limit, Host: hosts[1], Hosts: hosts, Silence: silence,
 		Name: "rabbitmq-1", EpmdPort: first.EpmdPort(), User: first.User(), Password: first.Password(), Cookie: first.Cookie(),
 		Settings: []string{
 			"cluster_formation.peer_discovery_backend = rabbit_peer_discovery_classic_config",

@@ -57,7 +57,8 @@ type Host struct {
 type Network struct {
 	token string
 	hosts []Host
-	spare sync.Mutex // one change at a time
+	mark  net.Listener // while it is open, no other network has these addresses
+	spare sync.Mutex   // one change at a time
 }
 
 // Open makes a network of n hosts, 1 to 200. Close it. The error wraps ErrUnavailable where that is not allowed.
@@ -68,17 +69,17 @@ func Open(ctx context.Context, n int) (*Network, error) {
 	if err := Sweep(ctx); err != nil {
 		return nil, err
 	}
-	network, err := unusedNetwork()
+	network, mark, err := unusedNetwork()
 	if err != nil {
 		return nil, err
 	}
-	w := &Network{token: strings.ToLower(rand.Text()[:8])}
+	w := &Network{token: strings.ToLower(rand.Text()[:8]), mark: mark}
 	for i := range n {
 		name := fmt.Sprintf("n%d", i)
 		w.hosts = append(w.hosts, Host{Name: name, Address: fmt.Sprintf(benchmarks, network, i+1), Path: filepath.Join(folder, w.space(name))})
 	}
 	if err := run(ctx, "netns add "+w.space(hub)); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return nil, errors.Join(fmt.Errorf("%w: %w", ErrUnavailable, err), mark.Close())
 	}
 	if err := w.build(ctx, fmt.Sprintf(benchmarks, network, machine)); err != nil {
 		return nil, errors.Join(fmt.Errorf("make a network: %w", err), w.Close(context.WithoutCancel(ctx)))
@@ -141,7 +142,7 @@ func station(i int) string { return fmt.Sprintf("02:00:00:00:00:%02x", i+1) }
 
 // Close removes the network; end what runs in it before.
 func (w *Network) Close(ctx context.Context) error {
-	return removeSpaces(ctx, filepath.Join(folder, w.space("*")))
+	return errors.Join(removeSpaces(ctx, filepath.Join(folder, w.space("*"))), w.mark.Close())
 }
 
 // Sweep removes networks whose process is gone, and ends what still runs in them.
@@ -156,7 +157,8 @@ func Sweep(ctx context.Context) error {
 		if err != nil || !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
 			continue // not ours, or its process lives
 		}
-		if err := removeSpaces(ctx, path); err != nil {
+		err = removeSpaces(ctx, path)
+		if _, there := os.Lstat(path); err != nil && !errors.Is(there, os.ErrNotExist) { // else another process sweeps, too, and was first
 			return fmt.Errorf("remove a network that was left behind: %w", err)
 		}
 	}
@@ -214,11 +216,12 @@ func (w *Network) space(host string) string {
 	return prefix + strconv.Itoa(os.Getpid()) + "-" + w.token + "-" + host
 }
 
-// unusedNetwork is the number of one of which the machine has no address.
-func unusedNetwork() (int, error) {
+// unusedNetwork is the number of one of which the machine has no address, with a mark that keeps others, here and in other processes,
+// from choosing the same before it has: an abstract Unix socket, which the kernel forgets with the process.
+func unusedNetwork() (number int, mark net.Listener, err error) {
 	taken, err := net.InterfaceAddrs()
 	if err != nil {
-		return 0, fmt.Errorf("look at the machine's addresses: %w", err)
+		return 0, nil, fmt.Errorf("look at the machine's addresses: %w", err)
 	}
 	used := map[netip.Addr]bool{}
 	for _, t := range taken {
@@ -227,12 +230,16 @@ func unusedNetwork() (int, error) {
 		}
 	}
 	for i := range networks {
-		own := netip.MustParseAddr(fmt.Sprintf(benchmarks, (os.Getpid()+i)%networks, machine))
-		if !used[own] {
-			return (os.Getpid() + i) % networks, nil
+		number := (os.Getpid() + i) % networks
+		if used[netip.MustParseAddr(fmt.Sprintf(benchmarks, number, machine))] {
+			continue
+		}
+		mark, err := new(net.ListenConfig).Listen(context.Background(), "unix", "@cupline-network-"+strconv.Itoa(number))
+		if err == nil {
+			return number, mark, nil
 		}
 	}
-	return 0, errors.New("every network for tests is in use on this machine")
+	return 0, nil, errors.New("every network for tests is in use on this machine")
 }
 
 // run commands of `ip`, one after the other.

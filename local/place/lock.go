@@ -49,6 +49,9 @@ func (l *Lock) Release() error {
 	if l == nil {
 		return nil
 	}
+	// Said to the kernel, not left to the closing: a child that another goroutine is just starting has the open file, too, until
+	// its exec, and with it the claim.
+	_ = syscall.Flock(int(l.file.Fd()), syscall.LOCK_UN) // closed already, it is given up already
 	if err := l.file.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
 		return fmt.Errorf("give up the claim on %s: %w", filepath.Dir(l.file.Name()), err)
 	}

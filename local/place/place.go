@@ -105,7 +105,13 @@ func elsewhereOf(base string) string {
 
 func elsewhere(base, name string, account process.Account) (Folder, error) {
 	home := elsewhereOf(base)
-	if err := MakeOpen(home); err != nil {
+	var err error
+	for range 10 { // the last service of another base may just take the folder above it away
+		if err = MakeOpen(home); !errors.Is(err, os.ErrNotExist) {
+			break
+		}
+	}
+	if err != nil {
 		return Folder{}, fmt.Errorf("prepare a folder for %s, as %s cannot enter %s: %w", name, account.Name, base, err)
 	}
 	target := filepath.Join(home, name)
@@ -164,7 +170,7 @@ func makeWork(path string, account process.Account) error {
 
 // try has the account make and delete a file in the folder.
 func try(path string, account process.Account) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	const script = `cd "$1" && : >.trial && rm -f .trial`
 	trial := exec.CommandContext(ctx, "/bin/sh", "-c", script, "trial", path)

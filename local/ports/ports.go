@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"strconv"
+	"sync"
 )
 
 // Chosen ports lie below the range from which the kernel takes the local ports of outgoing connections (32768 and up),
@@ -54,6 +55,54 @@ func (r *Reservation) Release() error {
 	return nil
 }
 
+// serves tells whether the reservation is one of these ports, with any for 0, and nobody listens on them.
+func (r *Reservation) serves(remembered []int) bool {
+	if r == nil || len(r.Ports) != len(remembered) {
+		return false
+	}
+	for i, port := range remembered {
+		if port != 0 && port != r.Ports[i] || free(r.Ports[i]) != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// kept are the reservations of servers that this process has started, by the folder of each.
+var kept = struct {
+	mu sync.Mutex // guards by
+	by map[string]*Reservation
+}{by: map[string]*Reservation{}}
+
+// ReserveFor is Reserve for a server that this process may stop and start again: nobody else gets its ports while it does not run,
+// until GiveUp or the end of the process. The owner is the server's folder.
+func ReserveFor(owner string, remembered ...int) (ports []int, err error) {
+	kept.mu.Lock()
+	defer kept.mu.Unlock()
+	if held := kept.by[owner]; held.serves(remembered) {
+		return held.Ports, nil
+	}
+	if err := kept.by[owner].Release(); err != nil {
+		return nil, err
+	}
+	delete(kept.by, owner)
+	fresh, err := Reserve(remembered...)
+	if err != nil {
+		return nil, err
+	}
+	kept.by[owner] = fresh
+	return fresh.Ports, nil
+}
+
+// GiveUp ends what ReserveFor has reserved for an owner, if anything.
+func GiveUp(owner string) error {
+	kept.mu.Lock()
+	defer kept.mu.Unlock()
+	held := kept.by[owner]
+	delete(kept.by, owner)
+	return held.Release()
+}
+
 // add reserves the port if it can, and else another one.
 func (r *Reservation) add(port int) error {
 	last := errors.New("none tried")
@@ -78,14 +127,19 @@ func reserve(port int) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	trial, err := listen("tcp4", Address(port))
-	if err == nil {
-		err = trial.Close()
-	}
-	if err != nil {
+	if err := free(port); err != nil {
 		return nil, errors.Join(err, mark.Close())
 	}
 	return mark, nil
+}
+
+// free is an error when somebody listens on the port.
+func free(port int) error {
+	trial, err := listen("tcp4", Address(port))
+	if err != nil {
+		return err
+	}
+	return trial.Close()
 }
 
 // listen needs no context: nothing in it waits.

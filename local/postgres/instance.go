@@ -68,15 +68,13 @@ func (i *Instance) Start(ctx context.Context) error {
 	return nil
 }
 
-func (i *Instance) run(ctx context.Context) (err error) {
+func (i *Instance) run(ctx context.Context) error {
 	if err := i.endOrphans(ctx); err != nil {
 		return err
 	}
-	reserved, err := i.remember()
-	if err != nil {
+	if err := i.remember(); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, reserved.Release()) }()
 	files := layoutOf(i.folder.Work)
 	server, err := i.serverFor(ctx, files)
 	if err != nil {
@@ -118,25 +116,22 @@ func (i *Instance) endOrphans(ctx context.Context) error {
 }
 
 // remember reads the folder's memory or makes one, replaces a port that was taken meanwhile, and saves it. The port stays
-// reserved until the server listens on it.
-func (i *Instance) remember() (*ports.Reservation, error) {
+// reserved until Discard, also while the server does not run: others were told of it.
+func (i *Instance) remember() error {
 	var known memory
 	err := i.folder.Recall(&known)
 	if errors.Is(err, os.ErrNotExist) {
 		known, err = memory{Password: rand.Text()}, nil
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
-	reserved, err := ports.Reserve(known.Port)
+	reserved, err := ports.ReserveFor(i.folder.Path, known.Port)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	known.Port = reserved.Ports[0]
-	if err := i.known.Remember(i.folder, known); err != nil {
-		return nil, errors.Join(err, reserved.Release())
-	}
-	return reserved, nil
+	known.Port = reserved[0]
+	return i.known.Remember(i.folder, known)
 }
 
 // Wait returns when the server has ended, by whatever cause, or when ctx is done, with ctx's error.

@@ -77,15 +77,24 @@ func everyone() ([]int, error) {
 
 // holdsToken reports whether a living process has the token. A dead one's environment reads as empty.
 func holdsToken(pid int, token string) bool {
+	return token != "" && slices.Contains(tokensOf(pid), token)
+}
+
+// holdsAnother reports whether a living process has the token of another one that was started here.
+func holdsAnother(pid int, token string) bool {
+	return slices.ContainsFunc(tokensOf(pid), func(held string) bool { return held != token })
+}
+
+// tokensOf are the tokens in a process's environment: one, where it is whole.
+func tokensOf(pid int) (tokens []string) {
 	environment, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
-	if err != nil || token == "" {
-		return false
+	if err != nil {
+		return nil
 	}
-	wanted := []byte(tokenVariable + "=" + token)
 	for entry := range bytes.SplitSeq(environment, []byte{0}) {
-		if bytes.Equal(entry, wanted) {
-			return true
+		if token, found := bytes.CutPrefix(entry, []byte(tokenVariable+"=")); found {
+			tokens = append(tokens, string(token))
 		}
 	}
-	return false
+	return tokens
 }

@@ -14,7 +14,7 @@ const (
 	// lookEvery is how often a process that is not our child is looked at; nothing tells us of its end.
 	lookEvery = 20 * time.Millisecond
 	// killLimit bounds the wait for processes that were sent SIGKILL.
-	killLimit = 10 * time.Second
+	killLimit = time.Minute
 )
 
 // Process is a started program, whether this run started it or an earlier one.
@@ -75,6 +75,9 @@ func (p *Process) Wait(ctx context.Context) error {
 // everything that it started and left behind: with a ctx that is done already, nothing is waited for. It deletes the pid
 // file. The error tells that something is still running.
 func (p *Process) Stop(ctx context.Context, signal syscall.Signal, grace time.Duration) error {
+	if signal == syscall.SIGKILL {
+		return p.Kill() // which looks for what the leader has started while that is still there
+	}
 	if err := p.signal(signal); err != nil {
 		return err
 	}
@@ -86,13 +89,19 @@ func (p *Process) Stop(ctx context.Context, signal syscall.Signal, grace time.Du
 }
 
 // Kill ends the process and everything that it started at once, with SIGKILL, and deletes the pid file. The error
-// tells that something is still running after 10 seconds.
+// tells that something is still running after a minute.
 func (p *Process) Kill() error {
 	limit := time.Now().Add(killLimit)
+	family := p.family()
 	for {
 		left, err := p.members()
 		if err != nil {
 			return err
+		}
+		for pid := range family {
+			if family.has(pid) && !slices.Contains(left, pid) {
+				left = append(left, pid)
+			}
 		}
 		if len(left) == 0 {
 			break
@@ -101,7 +110,7 @@ func (p *Process) Kill() error {
 			return fmt.Errorf("end %s: processes %v are still there %s after SIGKILL", p.note.Name, left, killLimit)
 		}
 		for _, pid := range left {
-			p.killMember(pid)
+			p.killMember(pid, family)
 		}
 		pause(context.Background(), lookEvery)
 	}
@@ -111,14 +120,51 @@ func (p *Process) Kill() error {
 	return removeFile(p.pidFile)
 }
 
+// kin are processes by their numbers: when each of them started, in clock ticks.
+type kin map[int]uint64
+
+// has reports whether a process is one of them, and lives.
+func (k kin) has(pid int) bool {
+	start, alive, err := startTime(pid)
+	known, listed := k[pid]
+	return err == nil && alive && listed && start == known
+}
+
+// family are the descendants of a leader that lives, which is held still, so that it starts no more. A server's may have written their
+// status over the token: once their leader is gone nothing tells that they are ours, and they may need a moment to notice and end. What
+// has a token of another, a server that a program of ours has started, say, is left alone with its own.
+func (p *Process) family() kin {
+	found := kin{}
+	if !p.leads() || p.tell(syscall.SIGSTOP, p.note.PID) != nil {
+		return found
+	}
+	children, err := parents()
+	if err != nil || !p.leads() {
+		return found
+	}
+	for generation := []int{p.note.PID}; len(generation) > 0; {
+		var next []int
+		for _, parent := range generation {
+			for _, pid := range children[parent] {
+				if start, alive, err := startTime(pid); err == nil && alive && !holdsAnother(pid, p.note.Token) {
+					found[pid] = start
+					next = append(next, pid)
+				}
+			}
+		}
+		generation = next
+	}
+	return found
+}
+
 // killMember kills one process if it is still ours: held first and looked at then, so that its pid stays its own.
-func (p *Process) killMember(pid int) {
+func (p *Process) killMember(pid int, family kin) {
 	held, err := os.FindProcess(pid)
 	if err != nil {
 		return
 	}
 	defer func() { _ = held.Release() }()
-	if holdsToken(pid, p.note.Token) || pid == p.note.PID && p.leads() {
+	if holdsToken(pid, p.note.Token) || pid == p.note.PID && p.leads() || family.has(pid) {
 		// It may have ended by itself; what still lives is looked for again.
 		_ = held.Signal(syscall.SIGKILL)
 	}

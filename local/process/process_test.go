@@ -34,7 +34,7 @@ func leaveOrphan(pidFile string) int {
 }
 
 // limit is far more than anything here takes.
-const limit = 20 * time.Second
+const limit = time.Minute
 
 // shell is a process that runs a script and says "up" in its log when it has come to that.
 func shell(t *testing.T, script string) (Spec, *Process) {

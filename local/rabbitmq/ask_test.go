@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/cupline/cupline/local/place"
+	"github.com/cupline/cupline/local/ports"
 	"github.com/cupline/cupline/local/process"
 )
 
@@ -16,13 +17,14 @@ func TestWhereItIsMayBeAskedWhileItStarts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := ports.GiveUp(folder.Path); err != nil {
+			t.Error(err)
+		}
+	})
 	i := &Instance{folder: folder, account: process.Self()}
 	again := func() {
-		reserved, err := i.remember()
-		if err == nil {
-			err = reserved.Release()
-		}
-		if err != nil {
+		if err := i.remember(); err != nil {
 			t.Error(err)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/cupline/cupline/local/place"
+	"github.com/cupline/cupline/local/ports"
 	"github.com/cupline/cupline/local/process"
 )
 
@@ -74,7 +75,7 @@ func (i *Instance) discard(ctx context.Context) error {
 	if err == nil {
 		err = place.Remove(i.config.Base, i.config.Name)
 	}
-	return errors.Join(err, lock.Release())
+	return errors.Join(err, ports.GiveUp(i.folder.Path), lock.Release())
 }
 
 // find is the instance of a folder that is there already.

@@ -60,15 +60,13 @@ func (i *Instance) Start(ctx context.Context) error {
 	return nil
 }
 
-func (i *Instance) run(ctx context.Context, broker packages.RabbitMQ) (err error) {
+func (i *Instance) run(ctx context.Context, broker packages.RabbitMQ) error {
 	if err := i.endOrphans(ctx); err != nil {
 		return err
 	}
-	reserved, err := i.remember()
-	if err != nil {
+	if err := i.remember(); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, reserved.Release()) }()
 	files := layoutOf(i.folder.Work)
 	if err := files.write(i.config, i.known.Get(), broker.Version, i.account); err != nil {
 		return err

@@ -23,32 +23,29 @@ type memory struct {
 }
 
 // remember reads the folder's memory or makes one, replaces ports that were taken meanwhile, and saves it. The ports stay
-// reserved until the node listens on them.
-func (i *Instance) remember() (*ports.Reservation, error) {
+// reserved until Discard, also while the node does not run: others were told of them.
+func (i *Instance) remember() error {
 	var known memory
 	err := i.folder.Recall(&known)
 	if errors.Is(err, os.ErrNotExist) {
 		known, err = invent(i.config), nil
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if i.config.EpmdPort != 0 {
 		known.EpmdPort = 0 // not ours to choose
 	}
-	reserved, err := ports.Reserve(known.AMQPPort, known.MQTTPort, known.ManagementPort, known.DistPort, known.EpmdPort)
+	reserved, err := ports.ReserveFor(i.folder.Path, known.AMQPPort, known.MQTTPort, known.ManagementPort, known.DistPort, known.EpmdPort)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	known.AMQPPort, known.MQTTPort, known.ManagementPort = reserved.Ports[0], reserved.Ports[1], reserved.Ports[2]
-	known.DistPort, known.EpmdPort = reserved.Ports[3], reserved.Ports[4]
+	known.AMQPPort, known.MQTTPort, known.ManagementPort = reserved[0], reserved[1], reserved[2]
+	known.DistPort, known.EpmdPort = reserved[3], reserved[4]
 	if i.config.EpmdPort != 0 {
 		known.EpmdPort = i.config.EpmdPort
 	}
-	if err := i.known.Remember(i.folder, known); err != nil {
-		return nil, errors.Join(err, reserved.Release())
-	}
-	return reserved, nil
+	return i.known.Remember(i.folder, known)
 }
 
 // invent makes up a new node's name and secrets.

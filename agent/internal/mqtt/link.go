@@ -28,6 +28,8 @@ const (
 	settled = 10 * time.Second
 	minWait = 250 * time.Millisecond
 	maxWait = 15 * time.Second
+	// unsubscribeLimit bounds what an agent that stops waits for the broker: until then it is still there for commands.
+	unsubscribeLimit = 5 * time.Second
 )
 
 // Config of a link.
@@ -101,7 +103,7 @@ func (l *Link) session(ctx context.Context) error {
 		return fmt.Errorf("connection lost: %w", err)
 	case <-ctx.Done():
 		// Should this fail, the connection's end does the same a moment later.
-		_ = wait(context.Background(), client.Unsubscribe(l.cfg.Filter), time.Second)
+		_ = wait(context.Background(), client.Unsubscribe(l.cfg.Filter), unsubscribeLimit)
 		return nil
 	}
 }

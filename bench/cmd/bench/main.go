@@ -68,7 +68,10 @@ func parse(arguments []string, progress io.Writer) (suite.Config, files, error) 
 	if smoke(arguments) {
 		cfg = suite.Smoke()
 	}
-	cfg.Progress, cfg.Settings = progress, map[string]string{}
+	cfg.Progress = progress
+	if cfg.Settings == nil {
+		cfg.Settings = map[string]string{}
+	}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(progress)
 	flags.Usage = func() { usage(flags) }

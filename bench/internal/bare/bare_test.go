@@ -32,7 +32,7 @@ func brokerURL(t *testing.T) string {
 // one after the other.
 func TestPipeline(t *testing.T) {
 	url := brokerURL(t)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	if err := Declare(ctx, url, 7); err != nil {
 		t.Fatal(err)
@@ -65,7 +65,7 @@ func TestPipeline(t *testing.T) {
 // Whichever connection breaks, that ends the run with an error instead of a figure.
 func TestPipelineBroken(t *testing.T) {
 	url := brokerURL(t)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	if err := Declare(ctx, url, 1); err != nil {
 		t.Fatal(err)

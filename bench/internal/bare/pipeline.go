@@ -74,9 +74,11 @@ func (p *Pipeline) Start(ctx context.Context) error {
 	p.run(p.relay.forward)
 	p.run(p.relay.settle)
 	p.run(p.source.confirm)
-	p.run(func() error {
-		defer close(p.over)
-		return p.source.publish(failing)
+	p.stages.Go(func() {
+		defer close(p.over) // with the failure told before: who finds it over finds out why
+		if err := p.source.publish(failing); err != nil {
+			p.cancel(err)
+		}
 	})
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	dialLimit = 5 * time.Second
+	dialLimit = 15 * time.Second
 	// answerLimit is well beyond what the platform takes to answer anything: 2 s when the broker is away.
 	answerLimit = 15 * time.Second
 	maxAnswer   = 1 << 20

@@ -43,6 +43,8 @@ type Window struct {
 	Warmup time.Duration
 	// Length is how long it lasts; less when the load is over before.
 	Length time.Duration
+	// Least is how many pieces of work it is to hold: it goes on beyond Length until they are done, but no longer than Drain.
+	Least int64
 	// Drain bounds what comes after it: the end of all that was offered.
 	Drain time.Duration
 }
@@ -119,6 +121,9 @@ func read(ctx context.Context, load Load, accounts []Account, window Window) (Re
 	if _, err := wait(ctx, load, window.Length); err != nil {
 		return Reading{}, err
 	}
+	if err := goOn(ctx, load, before.done, window); err != nil {
+		return Reading{}, err
+	}
 	after, err := look(load, accounts)
 	if err != nil {
 		return Reading{}, err
@@ -145,6 +150,27 @@ func wait(ctx context.Context, load Load, while time.Duration) (over bool, err e
 	case <-ctx.Done():
 		return false, context.Cause(ctx)
 	}
+}
+
+// goOn returns when the window that began with so much done holds its least, or will not: what it lacks shows in its figures then.
+func goOn(ctx context.Context, load Load, done int64, window Window) error {
+	if window.Least == 0 {
+		return nil
+	}
+	limited, cancel := context.WithTimeout(ctx, window.Drain)
+	defer cancel()
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	for load.Done()-done < window.Least {
+		select {
+		case <-look.C:
+		case <-load.Over():
+			return nil
+		case <-limited.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
 }
 
 // moment is all counters at one time.

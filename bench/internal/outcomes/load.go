@@ -18,6 +18,9 @@ import (
 
 const (
 	connectLimit = 30 * time.Second
+	// heartbeat is longer than the platform's own: a stall of the machine that breaks this connection breaks the run, and not what
+	// is measured.
+	heartbeat = time.Minute
 	// publishers is how many wait for a confirm at once.
 	publishers = 256
 )
@@ -65,7 +68,7 @@ func New(cfg Config) *Load { return &Load{cfg: cfg, over: make(chan struct{})} }
 // Start connects and begins to publish.
 func (l *Load) Start(ctx context.Context) error {
 	l.before = l.cfg.Group.News()
-	l.link = broker.NewLink(broker.Config{URL: l.cfg.Broker, Name: "bench-outcomes"})
+	l.link = broker.NewLink(broker.Config{URL: l.cfg.Broker, Name: "bench-outcomes", Heartbeat: heartbeat})
 	l.publisher = broker.NewPublisher(l.link, broker.PublisherConfig{Name: "publish outcomes"})
 	if err := l.link.Start(ctx); err != nil {
 		return fmt.Errorf("connect to the broker: %w", err)

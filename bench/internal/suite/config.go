@@ -23,6 +23,8 @@ type Config struct {
 	// Warmup goes before each window of Length; Rounds of all cases at their ceiling are run.
 	Warmup, Length time.Duration
 	Rounds         int
+	// Least is how much a window is to hold: it goes on beyond Length for that.
+	Least int64
 	// Limit is the most commands of one run.
 	Limit int
 	// Clients have a socket each with a window of so many outcomes; Workers are the connections that post.
@@ -69,6 +71,12 @@ func Smoke() Config {
 	c.Warmup, c.Length, c.Rounds = 200*time.Millisecond, 500*time.Millisecond, 1
 	c.Limit, c.Clients, c.Workers, c.Devices, c.Connections = 20_000, 5, 20, 50, 50
 	c.Sizes = smallSizes()
+	// More than is under way at once, a batch being the most, so that some of it is begun in the window, too.
+	c.Least = batchSize + 10
+	// Whether it works is asked of machines that stall for seconds, too. An outcome that is not acked for 5 s comes again, as it
+	// should, and a confirm that takes as long leaves a command in doubt: the one would be taken for a doubled outcome, the other for
+	// a refusal.
+	c.Settings = map[string]string{"CUPLINE_UNACKED": "1m", "CUPLINE_ACK_TIMEOUT": "5m", "CUPLINE_PUBLISH_TIMEOUT": "12s"}
 	return c
 }
 

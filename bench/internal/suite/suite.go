@@ -187,7 +187,7 @@ func (b *bench) runBare(ctx context.Context, one Case, window measure.Window, ru
 }
 
 func (b *bench) window() measure.Window {
-	return measure.Window{Warmup: b.cfg.Warmup, Length: b.cfg.Length, Drain: drainLimit}
+	return measure.Window{Warmup: b.cfg.Warmup, Length: b.cfg.Length, Least: b.cfg.Least, Drain: drainLimit}
 }
 
 func (b *bench) runPlatform(ctx context.Context, plan load.Plan, window measure.Window, run *report.Run) (err error) {

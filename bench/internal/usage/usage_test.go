@@ -44,7 +44,7 @@ func TestParseBusy(t *testing.T) {
 // A tree's time holds that of a child that runs, and keeps that of one that has ended.
 func TestTree(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	// The inner shell spends its time, says so, and ends when its input does; the outer one then waits, too.
 	const burn = `sh -c 'i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; echo spent; read x'; echo reaped; read x`

@@ -25,7 +25,7 @@ import (
 )
 
 // ownLimit bounds the start or the end of a server of the test's own.
-const ownLimit = 2 * time.Minute
+const ownLimit = 5 * time.Minute
 
 // ownBroker runs a node with settings of its own; folder keeps its data from one run to the next.
 func ownBroker(t *testing.T, folder string, settings ...string) *rabbitmq.Instance {

@@ -67,7 +67,7 @@ func (d diagnosis) says(check, state, text string) bool {
 // until examines until the finding is there: the broker's own figures lag.
 func (s shell) until(t *testing.T, check, state, text string) {
 	t.Helper()
-	brokertest.Within(t, 90*time.Second, "doctor says of "+check+" as "+state+": "+text, func() bool {
+	brokertest.Within(t, 4*time.Minute, "doctor says of "+check+" as "+state+": "+text, func() bool {
 		return s.doctor(t).says(check, state, text)
 	})
 }
@@ -89,7 +89,7 @@ func manage(t *testing.T, b *brokertest.Broker, method, path string, body any) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, method, b.ManagementURL()+"/api/"+path, bytes.NewReader(content))
 	if err != nil {

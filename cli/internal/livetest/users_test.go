@@ -59,7 +59,7 @@ func (u users) link(t *testing.T, role string) *broker.Link {
 
 func (u users) do(t *testing.T, link *broker.Link, f func(ctx context.Context, s *broker.Session) error) error {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	if err := link.Wait(ctx); err != nil {
 		t.Fatal(err)

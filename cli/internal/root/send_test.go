@@ -189,7 +189,8 @@ func TestWaitEndsInTimeAndSaysWhereToAsk(t *testing.T) {
 	t.Parallel()
 	p := cuplinetest.New(t)
 	bodies(p)
-	done := launch(t.Context(), p, "send", "lamp-1", "echo", "--wait", "--timeout", "100ms")
+	// The time counts from the post on, which has to be answered within it, too.
+	done := launch(t.Context(), p, "send", "lamp-1", "echo", "--wait", "--timeout", "3s")
 	p.Next().Greet("s-1")
 	if e := <-done; e.code != exit.NoOutcome || !strings.Contains(e.errs, "/v1/commands/"+commandID) {
 		t.Errorf("ends with %+v", e)

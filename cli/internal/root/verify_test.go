@@ -41,7 +41,7 @@ func lossy(t *testing.T) (p *cuplinetest.Platform, deleted *atomic.Int32) {
 func TestVerifyFindsALostOutcomeAndCleansUp(t *testing.T) {
 	t.Parallel()
 	p, deleted := lossy(t)
-	done := launch(t.Context(), p, "verify", "--time", "1s", "--rate", "20", "--patience", "1s", "--seed", "7")
+	done := launch(t.Context(), p, "verify", "--time", "4s", "--rate", "20", "--patience", "1s", "--seed", "7")
 	p.Next().Greet("s-1")
 	e := <-done
 	if e.code != exit.Different || !strings.Contains(e.out, "I1: own/online") || !strings.Contains(e.out, "no outcome reached the client") {

@@ -18,7 +18,7 @@ import (
 )
 
 // Patience is how long a test waits for anything before it fails.
-const Patience = 20 * time.Second
+const Patience = time.Minute
 
 // Platform is a server that ends with the test. Its methods are for concurrent use.
 type Platform struct {

@@ -30,7 +30,7 @@ test('states: recovering while the platform keeps the place, then offline, then 
   first.lose(4100)
   const began = Date.now()
   while (client.status.state !== 'offline') {
-    assert.ok(Date.now() - began < 5_000)
+    assert.ok(Date.now() - began < 30_000)
     ;(await sockets.take()).lose()
     await settle()
   }

@@ -21,16 +21,26 @@ export const kill = (service) => ask(`${control}/kill/${service}`)
 export const start = (service) => ask(`${control}/start/${service}`)
 export const makeKey = (fields) => ask(`${control}/keys`, { body: new URLSearchParams(fields) })
 
-/** One test's own tenant, with devices lamp-1, lamp-2, ... that answer over HTTP: `echo` at once, `sleep` after params.ms. */
+/**
+ * One test's own tenant, with devices lamp-1, lamp-2, ... that answer over HTTP: `echo` at once, `sleep` after params.ms; but
+ * none between hold() and the call of what that returns.
+ */
 export async function tenant(t, devices = 1) {
   const name = `t${Math.random().toString(36).slice(2, 12)}`
   const { token, key } = await makeKey({ tenant: name, client: 'me' })
   const executions = new Map()
+  let held = Promise.resolve()
+  const hold = () => {
+    let release
+    held = new Promise((resolve) => { release = resolve })
+    return release
+  }
   const device = createServer(async (request, response) => {
     let body = ''
     for await (const part of request) body += part
     const { id, method, params } = JSON.parse(body)
     executions.set(id, (executions.get(id) ?? 0) + 1)
+    await held
     if (method === 'sleep') await new Promise((resolve) => setTimeout(resolve, params.ms))
     response.setHeader('Content-Type', 'application/json')
     response.end(JSON.stringify({ jsonrpc: '2.0', id, result: params ?? null }))
@@ -48,7 +58,7 @@ export async function tenant(t, devices = 1) {
   await put('device-types/lamp', { lane: 'default', driver: 'http', methods: { echo: { timeout: '5m' }, sleep: { timeout: '20s' } } })
   const address = { url: `http://127.0.0.1:${device.address().port}/` }
   for (let i = 1; i <= devices; i++) await put(`devices/lamp-${i}`, { type: 'lamp', address })
-  return { name, token, key, executions }
+  return { name, token, key, executions, hold }
 }
 
 /** A client of the tenant, closed when the test ends. */
@@ -59,7 +69,7 @@ export function client(t, token, settings = {}) {
 }
 
 /** Resolves when the client is in that state, now or next. */
-export function reaches(c, state, limit = 30_000) {
+export function reaches(c, state, limit = 90_000) {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error(`not ${state} but ${c.status.state}: ${c.status.error}`)), limit)
     const look = () => {
