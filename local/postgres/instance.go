@@ -44,6 +44,9 @@ type Instance struct {
 	server atomic.Pointer[process.Process]
 	// known is what the folder remembers, as far as it was asked.
 	known place.Memory[memory]
+	// reserved is its port, from the first start on for as long as the instance is: whoever was told of it looks for the server there
+	// when it is started again.
+	reserved *ports.Reservation
 }
 
 // Start runs the server again, with its data, and on its port where that is still free. See the function [Start].
@@ -72,11 +75,12 @@ func (i *Instance) run(ctx context.Context) (err error) {
 	if err := i.endOrphans(ctx); err != nil {
 		return err
 	}
-	reserved, err := i.remember()
-	if err != nil {
+	if err := i.reserved.Release(); err != nil { // for the moment in which it is looked at anew
 		return err
 	}
-	defer func() { err = errors.Join(err, reserved.Release()) }()
+	if i.reserved, err = i.remember(); err != nil {
+		return err
+	}
 	files := layoutOf(i.folder.Work)
 	server, err := i.serverFor(ctx, files)
 	if err != nil {
@@ -117,8 +121,8 @@ func (i *Instance) endOrphans(ctx context.Context) error {
 	return orphan.Stop(ctx, fastStop, stopGrace)
 }
 
-// remember reads the folder's memory or makes one, replaces a port that was taken meanwhile, and saves it. The port stays
-// reserved until the server listens on it.
+// remember reads the folder's memory or makes one, replaces a port that was taken meanwhile, and saves it. The port is
+// reserved.
 func (i *Instance) remember() (*ports.Reservation, error) {
 	var known memory
 	err := i.folder.Recall(&known)

@@ -14,7 +14,7 @@ const (
 	// lookEvery is how often a process that is not our child is looked at; nothing tells us of its end.
 	lookEvery = 20 * time.Millisecond
 	// killLimit bounds the wait for processes that were sent SIGKILL.
-	killLimit = 10 * time.Second
+	killLimit = 30 * time.Second
 )
 
 // Process is a started program, whether this run started it or an earlier one.
@@ -86,7 +86,7 @@ func (p *Process) Stop(ctx context.Context, signal syscall.Signal, grace time.Du
 }
 
 // Kill ends the process and everything that it started at once, with SIGKILL, and deletes the pid file. The error
-// tells that something is still running after 10 seconds.
+// tells that something is still running after 30 seconds.
 func (p *Process) Kill() error {
 	limit := time.Now().Add(killLimit)
 	for {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/cupline/cupline/local/packages"
 	"github.com/cupline/cupline/local/place"
+	"github.com/cupline/cupline/local/ports"
 	"github.com/cupline/cupline/local/process"
 )
 
@@ -34,6 +35,9 @@ type Instance struct {
 	node atomic.Pointer[process.Process]
 	// known is what the folder remembers, as far as it was asked.
 	known place.Memory[memory]
+	// reserved are its ports, from the first start on for as long as the instance is: whoever was told of them looks for the node there
+	// when it is started again.
+	reserved *ports.Reservation
 }
 
 // Start runs the node again, with its data, and on its ports where those are still free. See the function [Start].
@@ -64,11 +68,12 @@ func (i *Instance) run(ctx context.Context, broker packages.RabbitMQ) (err error
 	if err := i.endOrphans(ctx); err != nil {
 		return err
 	}
-	reserved, err := i.remember()
-	if err != nil {
+	if err := i.reserved.Release(); err != nil { // for the moment in which they are looked at anew
 		return err
 	}
-	defer func() { err = errors.Join(err, reserved.Release()) }()
+	if i.reserved, err = i.remember(); err != nil {
+		return err
+	}
 	files := layoutOf(i.folder.Work)
 	if err := files.write(i.config, i.known.Get(), broker.Version, i.account); err != nil {
 		return err

@@ -22,8 +22,8 @@ type memory struct {
 	EpmdPort       int    `json:"epmd_port"`
 }
 
-// remember reads the folder's memory or makes one, replaces ports that were taken meanwhile, and saves it. The ports stay
-// reserved until the node listens on them.
+// remember reads the folder's memory or makes one, replaces ports that were taken meanwhile, and saves it. The ports are
+// reserved.
 func (i *Instance) remember() (*ports.Reservation, error) {
 	var known memory
 	err := i.folder.Recall(&known)
