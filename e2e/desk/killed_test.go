@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -16,6 +17,7 @@ import (
 	"github.com/cupline/cupline/chassis/failpoint"
 	cupline "github.com/cupline/cupline/clients/go"
 	"github.com/cupline/cupline/e2e/online"
+	"github.com/cupline/cupline/local/ports"
 	"github.com/cupline/cupline/local/services"
 	"github.com/cupline/cupline/schema/device"
 )
@@ -79,12 +81,13 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// shop is a tenant whose lamp has no power at first.
+// shop is a tenant whose lamp has no power at first: nobody listens at its address.
 type shop struct {
-	client *cupline.Client
-	lamp   *lamp
-	in     *inbox
-	owner  *pgx.Conn
+	client  *cupline.Client
+	lamp    *lamp
+	address string
+	in      *inbox
+	owner   *pgx.Conn
 }
 
 func newShop(t *testing.T) *shop {
@@ -114,16 +117,30 @@ func newShop(t *testing.T) *shop {
 	if _, err := s.client.PutDeviceType(bounded(t), device.Type{Name: "lamp", Lane: "default", Driver: "http"}); err != nil {
 		t.Fatal(err)
 	}
-	s.power(t, "http://127.0.0.1:1") // nobody listens there
+	reserved, err := ports.Reserve(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = reserved.Release() })
+	s.address = ports.Address(reserved.Ports[0])
+	lamp := device.Device{ID: "lamp", Type: "lamp", Address: json.RawMessage(fmt.Sprintf(`{"url":"http://%s"}`, s.address))}
+	if _, err := s.client.PutDevice(bounded(t), lamp); err != nil {
+		t.Fatal(err)
+	}
 	return s
 }
 
-// power says where the lamp is.
-func (s *shop) power(t *testing.T, url string) {
+// power is there from now on. The lamp's address stays, so that no dispatcher need hear of another one before the first redrive.
+func (s *shop) power(t *testing.T) {
 	t.Helper()
-	if _, err := s.client.PutDevice(bounded(t), device.Device{ID: "lamp", Type: "lamp", Address: json.RawMessage(fmt.Sprintf(`{"url":%q}`, url))}); err != nil {
+	web := httptest.NewUnstartedServer(s.lamp)
+	_ = web.Listener.Close() // it is to listen elsewhere
+	var err error
+	if web.Listener, err = net.Listen("tcp", s.address); err != nil {
 		t.Fatal(err)
 	}
+	web.Start()
+	t.Cleanup(web.Close)
 }
 
 func (s *shop) letters(t *testing.T) (all []cupline.Letter) {
@@ -171,15 +188,14 @@ func TestAJobLivesThroughCrashesOfAPI(t *testing.T) {
 		}
 	}
 	eventually(t, "all are letters", func() bool { return len(s.letters(t)) == letters })
-	web := httptest.NewServer(s.lamp)
-	t.Cleanup(web.Close)
-	s.power(t, web.URL)
+	s.power(t)
 
 	never := 100
 	died := []failpoint.Point{failpoint.BeforeRedrive, failpoint.AfterRedrive, failpoint.AfterItem}
 	arm(t, died[0])
 	job, err := s.client.StartLetterJob(bounded(t), cupline.LetterJob{
-		Kind: "redrive", Filter: cupline.Filter{"device": "lamp"}, Rate: 20, StopAbove: &never,
+		// So slow that the answer to this is out before api dies at the fifth letter.
+		Kind: "redrive", Filter: cupline.Filter{"device": "lamp"}, Rate: 5, StopAbove: &never,
 		LetterAction: cupline.LetterAction{Reason: "it has power again", Actor: "ann"},
 	})
 	if err != nil {

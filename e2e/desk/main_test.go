@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 
 func run(m *testing.M) int {
 	extra := platform.Extra{Build: []string{"-tags", "failpoints"}}
-	return platform.AroundWith(m, 4*time.Minute, extra, func(ctx context.Context, p *platform.Platform) error {
+	return platform.AroundWith(m, platform.StartLimit, extra, func(ctx context.Context, p *platform.Platform) error {
 		site = p
 		if err := startAPI(ctx); err != nil {
 			return err

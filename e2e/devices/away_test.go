@@ -23,14 +23,17 @@ func TestAnswersCostNoQuestionsAndGoOnWithoutAPI(t *testing.T) {
 	// One connection answers all of them, as devices do: the tool reads payloads from its standard input.
 	reply := newReplier(t, lamp)
 	var ids []string
-	for range commandsSent {
+	// Each is answered before the next one is sent: its timeout runs while it waits.
+	exchange := func() {
+		t.Helper()
 		ids = append(ids, n.send(t, "lamp-1", "on"))
+		reply.answer(t, commands)
 	}
-	reply.answer(t, commands)
-	n.outcome(t, ids[0]) // by then its connection has logged in
+	exchange()
+	n.outcome(t, ids[0]) // by then its connection has logged in, and was asked about
 	before := questions(t)
 	for range commandsSent - 1 {
-		reply.answer(t, commands)
+		exchange()
 	}
 	for _, id := range ids {
 		if got := n.outcome(t, id); !strings.Contains(got, `"result":"yes"`) {

@@ -135,7 +135,7 @@ func TestADeviceHearsNothingOfOthers(t *testing.T) {
 	if _, err := lamp.second("keeps").subscribe(t, own(lamp), "-q", "1", "-c"); err == nil {
 		t.Error("a subscription that outlives its connection")
 	}
-	if got := n.outcome(t, n.send(t, "lamp-1", "soon")); !strings.Contains(got, "device_offline") {
+	if got := n.outcome(t, n.send(t, "lamp-1", "on")); !strings.Contains(got, "device_offline") {
 		t.Errorf("with nobody subscribed: %s", got)
 	}
 }

@@ -44,7 +44,7 @@ func TestDevicesLogInToABrokerThatIsSetUpAsTheExampleSays(t *testing.T) {
 		t.Fatalf("plugins %v, settings %v", plugins, settings)
 	}
 	config := rabbitmq.Config{Base: site.Folder(), Name: "example", Plugins: plugins, Settings: settings}
-	starting, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	starting, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	t.Cleanup(cancel)
 	node, err := rabbitmq.Start(starting, config)
 	if err != nil {

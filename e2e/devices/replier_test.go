@@ -39,21 +39,51 @@ func (r *replier) answer(t *testing.T, commands *bufio.Scanner) {
 	}
 }
 
+// start runs the tool until it has logged in. Refused, it would not try again, and answer nothing without a word.
 func (r *replier) start(t *testing.T, topic string) {
 	t.Helper()
 	r.topic = topic
 	ctx, cancel := context.WithCancel(context.Background())
-	command := exec.CommandContext(ctx, "mosquitto_pub", r.arguments("-q", "1", "-l", "-t", topic)...)
+	command := exec.CommandContext(ctx, "stdbuf", append([]string{"-oL", "mosquitto_pub"}, r.arguments("-d", "-q", "1", "-l", "-t", topic)...)...)
 	input, err := command.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
+	output, err := command.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	command.Stderr = command.Stdout
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
 	r.input = input
+	var said []string // to be read once read is closed
+	accepted, read := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(read)
+		in := false
+		for lines := bufio.NewScanner(output); lines.Scan(); {
+			said = append(said, lines.Text())
+			if !in && strings.Contains(lines.Text(), "received CONNACK (0)") {
+				in = true
+				close(accepted)
+			}
+		}
+	}()
 	t.Cleanup(func() {
 		cancel()
+		<-read
 		_ = command.Wait() // it was killed
+		if t.Failed() {
+			t.Logf("the device that answers said:\n%s", strings.Join(said, "\n"))
+		}
 	})
+	select {
+	case <-accepted:
+	case <-read:
+		t.Fatalf("the device that answers has ended: %s", strings.Join(said, "; "))
+	case <-bounded(t).Done():
+		t.Fatal("the device that answers does not log in")
+	}
 }

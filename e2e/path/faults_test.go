@@ -16,11 +16,12 @@ import (
 
 func TestDispatchersAreKilledMidCommand(t *testing.T) {
 	n := newTenant(t)
-	careful, careless := n.newAgent(t, linux(6*time.Second), "careful"), n.newAgent(t, harmless(6*time.Second), "careless")
+	careful, careless := n.newAgent(t, linux(20*time.Second), "careful"), n.newAgent(t, harmless(20*time.Second), "careless")
 	in := newInbox()
 	listen(t, n.admin, in.handle)
 	begin := func(a agent) string {
-		accepted, err := n.admin.Send(bounded(t), a.device, "test.late", map[string]int{"seconds": 3}, cupline.SendOptions{})
+		// Long enough for all dispatchers to die meanwhile, and well within the timeout.
+		accepted, err := n.admin.Send(bounded(t), a.device, "test.late", map[string]int{"seconds": 10}, cupline.SendOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -56,10 +57,11 @@ func TestDispatchersAreKilledMidCommand(t *testing.T) {
 
 func TestADeviceRebootsBeforeItAnswers(t *testing.T) {
 	n := newTenant(t)
-	a := n.newAgent(t, linux(6*time.Second), "host")
+	a := n.newAgent(t, linux(10*time.Second), "host")
 	in := newInbox()
 	listen(t, n.admin, in.handle)
-	accepted, err := n.admin.Send(bounded(t), a.device, "test.late", map[string]int{"seconds": 2}, cupline.SendOptions{})
+	// Long enough for the agent to die meanwhile, and within the timeout.
+	accepted, err := n.admin.Send(bounded(t), a.device, "test.late", map[string]int{"seconds": 8}, cupline.SendOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,10 +144,11 @@ func TestAnAPIThatLosesItsBrokerSaysSo(t *testing.T) {
 	if !errors.As(err, &problem) || problem.Status != http.StatusServiceUnavailable || !errors.Is(err, cupline.ErrRefused) {
 		t.Errorf("a POST without a broker: %v", err)
 	}
-	if took := time.Since(began); took > 2*time.Second {
+	// At once, that is: without waiting for CUPLINE_PUBLISH_TIMEOUT, which is 5 s. The rest is for a busy machine.
+	if took := time.Since(began); took > 4*time.Second {
 		t.Errorf("it took %s to say so", took)
 	}
-	if err := site.Broker.Start(bounded(t)); err != nil {
+	if err := site.Broker.Start(starting(t)); err != nil {
 		t.Fatal(err)
 	}
 	// All recover by themselves, and the client's listener is bound anew.
@@ -178,7 +181,7 @@ func TestPostgresIsAwayForAWhile(t *testing.T) {
 	}
 	// What needs no database goes on: a command is accepted.
 	accepted, sendErr := n.admin.Send(bounded(t), a.device, "relay.set", map[string]bool{"on": true}, cupline.SendOptions{})
-	if err := site.Database.Start(bounded(t)); err != nil {
+	if err := site.Database.Start(starting(t)); err != nil {
 		t.Fatal(err)
 	}
 	if sendErr != nil {

@@ -2,7 +2,6 @@ package path_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -70,8 +69,7 @@ func publish(t *testing.T, exchange, key, payload string) {
 // parked counts the dead letters of nobody's tenant, and of this test's kind of garbage.
 func parked(t *testing.T) int {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
+	ctx := bounded(t)
 	connection, err := pgx.Connect(ctx, site.Database.URL())
 	if err != nil {
 		t.Fatal(err)

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -90,15 +89,8 @@ func TestADeviceOverHTTP(t *testing.T) {
 	if _, err := n.admin.PutDeviceType(ctx, device.Type{Name: "web", Lane: "default", Driver: "http"}); err != nil {
 		t.Fatal(err)
 	}
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	gone := closed.Addr().String()
-	if err := closed.Close(); err != nil {
-		t.Fatal(err)
-	}
-	for name, address := range map[string]string{"there": device1.URL, "gone": "http://" + gone} {
+	const gone = "http://127.0.0.1:1" // nobody listens there
+	for name, address := range map[string]string{"there": device1.URL, "gone": gone} {
 		d := device.Device{ID: name, Type: "web", Address: json.RawMessage(`{"url":"` + address + `"}`)}
 		if _, err := n.admin.PutDevice(ctx, d); err != nil {
 			t.Fatal(err)
@@ -142,7 +134,7 @@ func wantFailure(t *testing.T, got cupline.Outcome, reason outcome.Reason, execu
 func TestWhatDevicesDoWrong(t *testing.T) {
 	t.Parallel()
 	n := newTenant(t)
-	a := n.newAgent(t, linux(2*time.Second), "host")
+	a := n.newAgent(t, linux(5*time.Second), "host") // in which it begins, busy as the machine may be
 	listener := listen(t, n.admin, newInbox().handle)
 	for _, c := range []struct {
 		method string
@@ -151,7 +143,7 @@ func TestWhatDevicesDoWrong(t *testing.T) {
 		result string
 	}{
 		{method: "test.never", reason: outcome.NoAnswer},
-		{method: "test.late", params: map[string]any{"seconds": 3}, reason: outcome.NoAnswer},
+		{method: "test.late", params: map[string]any{"seconds": 30}, reason: outcome.NoAnswer},
 		// It names no command, so it answers none.
 		{method: "test.garbage", reason: outcome.NoAnswer},
 		{method: "test.huge", reason: outcome.BadAnswer},
@@ -214,18 +206,17 @@ func TestOutcomesWaitInTheMailbox(t *testing.T) {
 	t.Parallel()
 	n := newTenant(t)
 	a := n.newAgent(t, linux(5*time.Second), "host")
-	ctx := bounded(t)
 	const commands = 100 // more than a window
 	sent := map[string]bool{}
 	for range commands {
-		accepted, err := n.admin.Send(ctx, a.device, "echo", map[string]int{"n": 1}, cupline.SendOptions{})
+		accepted, err := n.admin.Send(bounded(t), a.device, "echo", map[string]int{"n": 1}, cupline.SendOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		sent[accepted.CommandID] = true
 	}
 	// By long poll: the first one may come before the others.
-	mailbox, err := n.admin.Mailbox(ctx, 20*time.Second, 1)
+	mailbox, err := n.admin.Mailbox(bounded(t), 20*time.Second, 1)
 	if err != nil || len(mailbox.Outcomes) != 1 {
 		t.Fatalf("mailbox %+v, %v", mailbox, err)
 	}
@@ -233,7 +224,7 @@ func TestOutcomesWaitInTheMailbox(t *testing.T) {
 	if !sent[first.CommandID] || first.Source != "mailbox" {
 		t.Errorf("mailbox has %+v", first)
 	}
-	if err := n.admin.AckMailbox(ctx, first.CommandID); err != nil {
+	if err := n.admin.AckMailbox(bounded(t), first.CommandID); err != nil {
 		t.Fatal(err)
 	}
 	delete(sent, first.CommandID)
@@ -247,7 +238,7 @@ func TestOutcomesWaitInTheMailbox(t *testing.T) {
 		}
 	}
 	eventually(t, "the mailbox is empty", func() bool {
-		mailbox, err := n.admin.Mailbox(ctx, 0, 10)
+		mailbox, err := n.admin.Mailbox(bounded(t), 0, 10)
 		return err == nil && mailbox.Waiting == 0 && len(mailbox.Outcomes) == 0
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	cupline "github.com/cupline/cupline/clients/go"
+	"github.com/cupline/cupline/local/ports"
 	"github.com/cupline/cupline/local/services"
 	"github.com/cupline/cupline/schema/device"
 	"github.com/cupline/cupline/schema/outcome"
@@ -29,8 +31,8 @@ type held struct {
 	in    *inbox
 	lane  string
 	ran   atomic.Int64
-	serve string // the dispatcher's name
-	url   string // the device's
+	serve string       // the dispatcher's name
+	play  http.Handler // the device
 }
 
 func (h *held) putDevice(t *testing.T, id, url string) {
@@ -48,7 +50,7 @@ func newHeld(t *testing.T, lane string) *held {
 	}
 	h := &held{tenant: newTenant(t), lane: lane, in: newInbox(), serve: "dispatcher-" + lane}
 	h.start(t)
-	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h.play = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var request struct {
 			ID     json.RawMessage `json:"id"`
 			Method string          `json:"method"`
@@ -63,12 +65,12 @@ func newHeld(t *testing.T, lane string) *held {
 		}
 		w.Header().Set("Content-Type", "application/json")
 		fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"result":true}`, request.ID)
-	}))
+	})
+	web := httptest.NewServer(h.play)
 	t.Cleanup(web.Close)
 	if _, err := h.admin.PutDeviceType(ctx, device.Type{Name: "web", Lane: lane, Driver: "http"}); err != nil {
 		t.Fatal(err)
 	}
-	h.url = web.URL
 	h.putDevice(t, "lamp", web.URL)
 	h.desk = h.client(t, h.makeKey(t, "chief", "ops:read", "ops:write", "ops:platform"), "pusher-0")
 	listen(t, h.admin, h.in.handle)
@@ -123,6 +125,23 @@ func (h *held) wantResult(t *testing.T, command string) {
 	}
 }
 
+// untaken waits until nobody takes from the lane: the dispatcher has heard that it is paused.
+func (h *held) untaken(t *testing.T) {
+	t.Helper()
+	eventually(t, "nobody takes from "+h.lane, func() bool {
+		told, err := h.desk.BrokerQueues(bounded(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, q := range told.Queues {
+			if q.Name == "cupline.work."+h.lane {
+				return q.Consumers == 0
+			}
+		}
+		return false
+	})
+}
+
 // awaitHeld waits until commands are held back: then one that may wait for a second expires, not executed.
 func (h *held) awaitHeld(t *testing.T) {
 	t.Helper()
@@ -151,6 +170,7 @@ func TestLaneAndDeviceAreHeldBack(t *testing.T) {
 	if _, err := h.desk.SetLanePaused(ctx, h.lane, true, why); err != nil {
 		t.Fatal(err)
 	}
+	h.untaken(t) // a probe alone might expire because the machine stalls
 	h.awaitHeld(t)
 	before := h.ran.Load()
 	paused := h.send(t, "paused", long)
@@ -197,14 +217,27 @@ func TestLaneAndDeviceAreHeldBack(t *testing.T) {
 func TestTwoOperatorsAtOnce(t *testing.T) {
 	t.Parallel()
 	h := newHeld(t, "rivals")
-	h.putDevice(t, "away", "http://127.0.0.1:1") // nobody listens there
+	// Nobody listens there at first. The address stays: who has heard of another one, and when, is not for this test.
+	reserved, err := ports.Reserve(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = reserved.Release() })
+	address := ports.Address(reserved.Ports[0])
+	h.putDevice(t, "away", "http://"+address)
 	accepted, err := h.admin.SendRaw(bounded(t), "away", []byte(`{"jsonrpc":"2.0","id":"late","method":"set"}`), long)
 	if err != nil {
 		t.Fatal(err)
 	}
 	died := accepted.CommandID
 	wantFailure(t, h.in.await(t, died), outcome.DeviceOffline, outcome.No)
-	h.putDevice(t, "away", h.url)
+	back := httptest.NewUnstartedServer(h.play)
+	_ = back.Listener.Close() // it is to listen elsewhere
+	if back.Listener, err = net.Listen("tcp", address); err != nil {
+		t.Fatal(err)
+	}
+	back.Start()
+	t.Cleanup(back.Close)
 	var letter cupline.Letter
 	for l, err := range h.desk.DeadLetters(bounded(t), cupline.Filter{"command_id": died}, 0) {
 		if err != nil {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"testing"
-	"time"
 
 	"github.com/cupline/cupline/e2e/platform"
 	"github.com/cupline/cupline/local/services"
@@ -27,7 +26,7 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
-	return platform.Around(m, 3*time.Minute, func(ctx context.Context, p *platform.Platform) error {
+	return platform.Around(m, platform.StartLimit, func(ctx context.Context, p *platform.Platform) error {
 		site = p
 		return startServices(ctx)
 	})

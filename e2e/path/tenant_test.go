@@ -132,21 +132,28 @@ func (i *inbox) count(commandID string) int {
 	return len(i.got[commandID])
 }
 
-// linux is the type of the agent's devices, with short timeouts.
+// linux is the type of the agent's devices; timeout is that of methods that may have no answer.
 func linux(timeout time.Duration) device.Type {
-	idempotent := device.Method{Idempotent: true, Timeout: device.Duration(timeout)}
 	once := device.Method{Timeout: device.Duration(timeout)}
 	// What answers is given time: the machine may be busy.
 	answers := device.Method{Timeout: device.Duration(patience)}
+	idempotent := device.Method{Idempotent: true, Timeout: answers.Timeout}
 	return device.Type{Name: "linux", Lane: "default", Driver: "mqtt", Methods: map[string]device.Method{
 		"host.load": idempotent, "echo": idempotent, "relay.get": idempotent, "sleep": idempotent,
 		"relay.set": {
-			Timeout: device.Duration(timeout),
+			Timeout: answers.Timeout,
 			Params:  json.RawMessage(`{"type":"object","required":["on"],"properties":{"on":{"type":"boolean"}}}`),
 		},
 		"test.late": once, "test.never": once, "test.garbage": once, "test.other_id": once,
 		"test.twice": answers, "test.huge": answers, "test.lines": answers, "test.error": answers,
 	}}
+}
+
+// starting is how long a broker or a database may take to start again, which a busy machine needs more than a minute for.
+func starting(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	t.Cleanup(cancel)
+	return ctx
 }
 
 // harmless is the same type with a policy that lets every method run again.

@@ -3,13 +3,13 @@ package path_test
 import (
 	"encoding/json"
 	"errors"
-	"net"
 	"net/url"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/cupline/cupline/local/ports"
 	"github.com/cupline/cupline/local/services"
 )
 
@@ -36,14 +36,12 @@ func TestVerifyRunsAgainstARunningInstallation(t *testing.T) {
 	t.Parallel()
 	n := newTenant(t)
 	key := n.makeKey(t, "verify", "ops:read")
-	web, err := net.Listen("tcp", "127.0.0.1:0")
+	reserved, err := ports.Reserve(0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := web.Addr().String()
-	if err := web.Close(); err != nil {
-		t.Fatal(err)
-	}
+	t.Cleanup(func() { _ = reserved.Release() })
+	address := ports.Address(reserved.Ports[0])
 	out, errs, code := n.cli(t, key, "verify", "--time", "5s", "--rate", "20", "--web", address, "--output", "json")
 	report := verified(t, out, errs, code)
 	if report.Commands < 30 || report.Executions < 10 || report.Outcomes["device"] < 5 || report.Outcomes["device_offline"] < 3 {

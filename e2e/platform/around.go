@@ -8,6 +8,10 @@ import (
 	"time"
 )
 
+// StartLimit bounds the start of a platform with its services: a busy machine builds the programs for minutes, and starts a broker in more
+// than one.
+const StartLimit = 10 * time.Minute
+
 // Around is AroundWith on a plain platform.
 func Around(tests interface{ Run() int }, limit time.Duration, prepare func(context.Context, *Platform) error) (code int) {
 	return AroundWith(tests, limit, Extra{}, prepare)

@@ -117,7 +117,7 @@ func newSite(t *testing.T, root string) *site {
 }
 
 // limit bounds each step; a cold build on a busy machine is the longest.
-const limit = 3 * time.Minute
+const limit = 5 * time.Minute
 
 // up runs `make up` and returns when it says that it is ready.
 func (s *site) up(t *testing.T) {

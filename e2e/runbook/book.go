@@ -26,7 +26,7 @@ const patience = 90 * time.Second
 
 // Run starts a platform in that folder, makes everything happen on it, and ends it.
 func Run(ctx context.Context, folder string) (book Book, err error) {
-	starting, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	starting, cancel := context.WithTimeout(ctx, platform.StartLimit)
 	defer cancel()
 	site, err := platform.StartWith(starting, folder, platform.Extra{})
 	defer func() {
@@ -51,10 +51,10 @@ func Run(ctx context.Context, folder string) (book Book, err error) {
 	if err := s.dispatch(starting); err != nil {
 		return nil, err
 	}
-	if s.lamp, err = newLamp(ctx); err != nil {
+	if s.lamp, err = newLamp(); err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, s.lamp.off()) }()
+	defer func() { err = errors.Join(err, s.lamp.discard()) }()
 	if err := s.furnish(starting, "http://"+s.lamp.address); err != nil {
 		return nil, err
 	}

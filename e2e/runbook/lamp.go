@@ -9,24 +9,29 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/cupline/cupline/local/ports"
 )
 
 // lamp is a device that speaks HTTP, and at first has no power: nobody listens at its address.
 type lamp struct {
-	address string
-	server  *http.Server
-	serving sync.WaitGroup
+	address  string
+	reserved *ports.Reservation // nobody else is to listen there
+	server   *http.Server
+	serving  sync.WaitGroup
 }
 
-// newLamp chooses an address.
-func newLamp(ctx context.Context) (*lamp, error) {
-	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
+// newLamp chooses an address. Discard the lamp.
+func newLamp() (*lamp, error) {
+	reserved, err := ports.Reserve(0)
 	if err != nil {
 		return nil, fmt.Errorf("choose the lamp's address: %w", err)
 	}
-	return &lamp{address: listener.Addr().String()}, listener.Close()
+	return &lamp{address: ports.Address(reserved.Ports[0]), reserved: reserved}, nil
 }
+
+// discard switches it off, and gives its address up.
+func (l *lamp) discard() error { return errors.Join(l.off(), l.reserved.Release()) }
 
 // on gives it power.
 func (l *lamp) on(ctx context.Context) error {

@@ -42,7 +42,9 @@ func TestMain(m *testing.M) {
 // Before there is a tag, a clone of this checkout has its newest commit tagged, so that
 // everything but the difference is tried.
 func TestOldAndNewWorkTogether(t *testing.T) {
-	site, err := platform.Start(bounded(t), t.TempDir())
+	starting, cancel := context.WithTimeout(t.Context(), platform.StartLimit)
+	defer cancel()
+	site, err := platform.Start(starting, t.TempDir())
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()

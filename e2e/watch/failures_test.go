@@ -101,8 +101,9 @@ func (n *tenant) troubles(t *testing.T, idle string) {
 		"strange": hang, "late": hang, "drained": hang,
 	}
 	for name, description := range map[string]string{
-		"quick": `{"lane":"default","driver":"http","methods":{"on":{"timeout":"1s"}}}`,
-		"slow":  `{"lane":"default","driver":"http","methods":{"on":{"timeout":"3s"}}}`,
+		"plain": `{"lane":"default","driver":"http","methods":{"on":{"timeout":"1m"}}}`,
+		"quick": `{"lane":"default","driver":"http","methods":{"on":{"timeout":"5s"}}}`,  // that long are many in hand at once
+		"slow":  `{"lane":"default","driver":"http","methods":{"on":{"timeout":"10s"}}}`, // the dispatcher dies within them
 		"odd":   `{"lane":"default","driver":"pigeon","methods":{"on":{}}}`,
 		"short": `{"lane":"` + idle + `","driver":"http","methods":{"on":{"ttl":"1s"}}}`,
 		"long":  `{"lane":"` + idle + `","driver":"http","methods":{"on":{"ttl":"1h"}}}`,
@@ -110,7 +111,7 @@ func (n *tenant) troubles(t *testing.T, idle string) {
 		n.ask(t, http.MethodPut, "/v1/device-types/"+name, description, nil)
 	}
 	for name, kind := range map[string]string{
-		"silent": "quick", "babbling": "quick", "endless": "slow", "strange": "odd", "late": "short", "drained": "long",
+		"silent": "quick", "babbling": "plain", "endless": "slow", "strange": "odd", "late": "short", "drained": "long",
 	} {
 		server := httptest.NewServer(servers[name])
 		t.Cleanup(server.Close)

@@ -70,12 +70,15 @@ func TestAFailureIsOneLineThatSaysWhatFailed(t *testing.T) {
 			t.Fatal("the lane takes 100 commands, and its limit is 1")
 		}
 	}
-	own = nil
-	for _, line := range logged(t, "api", "request not done") {
-		if line["tenant"] == n.name && line["trace_id"] == trace {
-			own = append(own, line)
+	eventually(t, "api says what it refused", func() bool {
+		own = nil
+		for _, line := range logged(t, "api", "request not done") {
+			if line["tenant"] == n.name && line["trace_id"] == trace {
+				own = append(own, line)
+			}
 		}
-	}
+		return len(own) > 0
+	})
 	if len(own) != 1 {
 		t.Fatalf("%d lines of one refusal", len(own))
 	}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"testing"
-	"time"
 
 	"github.com/cupline/cupline/e2e/platform"
 	"github.com/cupline/cupline/local/services"
@@ -34,7 +33,7 @@ func TestMain(m *testing.M) {
 func run(m *testing.M) int {
 	receiver = newTraces()
 	defer receiver.Close()
-	return platform.Around(m, 4*time.Minute, func(ctx context.Context, p *platform.Platform) error {
+	return platform.Around(m, platform.StartLimit, func(ctx context.Context, p *platform.Platform) error {
 		site = p
 		for _, s := range []struct{ name, program string }{
 			{"api", services.API}, {"dispatcher-0", services.Dispatcher}, {"pusher-0", services.Pusher},

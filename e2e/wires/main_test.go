@@ -79,7 +79,7 @@ func newSite(t *testing.T) *site {
 	if err := account.Own(s.file("database.key")); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), platform.StartLimit)
 	defer cancel()
 	s.Platform, err = platform.StartWith(ctx, folder, platform.Extra{
 		Broker: []string{

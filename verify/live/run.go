@@ -21,8 +21,8 @@ const (
 	cleanLimit = 10 * time.Minute
 	// look is how often is asked whether anything is missing.
 	look = 200 * time.Millisecond
-	// grace is for what may come too often.
-	grace = time.Second
+	// grace is for what may come too often, and for one-way commands, of whose end nobody is told.
+	grace = load.Timeout + time.Second
 	// pace of questions to the ledger.
 	pace = 10 * time.Millisecond
 )

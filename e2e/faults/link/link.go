@@ -50,6 +50,7 @@ type Link struct {
 	mode    Mode
 	changed chan struct{} // closed at the next change of mode
 	conns   map[net.Conn]bool
+	holes   int // ways on which an answer was swallowed
 }
 
 // Open starts a link to host:port on a loopback port. Close it.
@@ -164,7 +165,10 @@ func (l *Link) forward(from, to net.Conn, answers bool) {
 		n, err := from.Read(buffer)
 		for sent := 0; sent < n; {
 			if mode, _ := l.state(); mode == Mute && answers {
-				swallowed = true
+				if !swallowed {
+					swallowed = true
+					l.hole()
+				}
 				break
 			}
 			if swallowed {
@@ -183,6 +187,13 @@ func (l *Link) forward(from, to net.Conn, answers bool) {
 			return
 		}
 	}
+}
+
+// hole notes that a way has one from now on.
+func (l *Link) hole() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.holes++
 }
 
 // admit waits until bytes may pass, and says how many of n; false when the link has ended.

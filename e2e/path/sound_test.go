@@ -10,9 +10,9 @@ import (
 	"github.com/cupline/cupline/local/services"
 )
 
-// TestDoctorIsContentWithARunningInstallation but for what the tests do without: waiting for the disk.
+// TestDoctorIsContentWithARunningInstallation but for what the tests do without: waiting for the disk. It runs alone, after those that
+// stop parts of the site and before those that run in parallel: some of these make lanes, whose queues are there a moment later.
 func TestDoctorIsContentWithARunningInstallation(t *testing.T) {
-	t.Parallel()
 	args := []string{"doctor", "--output", "json"}
 	for _, name := range []string{"api", "dispatcher-0", "pusher-0"} {
 		args = append(args, "--service", "http://"+site.Service(name).Internal)
