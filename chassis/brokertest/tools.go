@@ -115,14 +115,14 @@ func (b *Broker) Publish(t testing.TB, messages ...message.Message) {
 	}
 }
 
-// Get takes the next message of a queue, and acks it. It waits up to 15 s for one.
+// Get takes the next message of a queue, and acks it. It waits up to a minute for one.
 func (b *Broker) Get(t testing.TB, queue string) message.Message {
 	t.Helper()
 	return b.GetSome(t, queue, 1)[0]
 }
 
 // GetSome takes the next n messages of a queue, and acks them; no other is delivered, so
-// that none is marked. It waits up to 15 s for all of them.
+// that none is marked. It waits up to a minute for all of them.
 func (b *Broker) GetSome(t testing.TB, queue string, n int) []message.Message {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), limit)

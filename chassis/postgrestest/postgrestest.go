@@ -20,7 +20,7 @@ import (
 )
 
 // limit bounds every single thing that a helper waits for.
-const limit = 30 * time.Second
+const limit = time.Minute
 
 // Migrate fills an empty database; url has the rights of its owner.
 type Migrate = func(ctx context.Context, url string) error
