@@ -127,9 +127,10 @@ func (l *Link) run(ctx context.Context, urls []string) {
 	var wait backoff
 	var complained time.Time
 	url := 0
-	for generation := uint64(1); ; generation++ {
+	var generation uint64 // of the last connection; one that does not come about is none
+	for {
 		began := time.Now()
-		wasUp, err := l.serve(ctx, urls, &url, generation)
+		wasUp, err := l.serve(ctx, urls, &url, &generation)
 		if ctx.Err() != nil {
 			return
 		}
@@ -149,7 +150,7 @@ func (l *Link) run(ctx context.Context, urls []string) {
 
 // serve is one connection, from the dial to its end. It returns whether it was ever up,
 // and why it ended.
-func (l *Link) serve(ctx context.Context, urls []string, url *int, generation uint64) (wasUp bool, err error) {
+func (l *Link) serve(ctx context.Context, urls []string, url *int, generation *uint64) (wasUp bool, err error) {
 	conn, socket, n, err := dialAny(ctx, urls, *url, l.cfg)
 	if err != nil {
 		*url = (*url + 1) % len(urls)
@@ -157,10 +158,11 @@ func (l *Link) serve(ctx context.Context, urls []string, url *int, generation ui
 		return false, err
 	}
 	*url = n
-	s := newSession(ctx, l, conn, socket, generation)
+	*generation++
+	s := newSession(ctx, l, conn, socket, *generation)
 	l.update(func() {
 		l.session, l.ran = s, 0
-		l.status.Generation, l.status.ServerVersion = generation, s.version
+		l.status.Generation, l.status.ServerVersion = s.generation, s.version
 	})
 	wasUp, err = l.live(s)
 	s.end(err)
@@ -178,7 +180,6 @@ func (l *Link) live(s *Session) (wasUp bool, err error) {
 		}
 		if !wasUp {
 			wasUp = true
-			l.cfg.Metrics.connected(l.cfg.Name)
 			l.cfg.Log.Info("broker link is up", zap.Uint64("generation", s.generation), zap.String("broker", s.version))
 		}
 		select {
@@ -213,6 +214,7 @@ func (l *Link) up() {
 	l.update(func() {
 		if l.status.State == Down {
 			l.status.State, l.status.Since, l.status.LastError = Up, time.Now(), nil
+			l.cfg.Metrics.connected(l.cfg.Name) // before anybody sees that it is up
 		}
 	})
 }

@@ -154,15 +154,20 @@ func (s *Session) callHolding(ctx context.Context, what string, release func(), 
 		release()
 		return fmt.Errorf("%s: %w", what, ErrUnavailable)
 	}
+	var err error
 	select {
-	case err := <-answer:
-		if err != nil && meaning(err) == nil && s.conn.IsClosed() {
-			return fmt.Errorf("%s: %w: %w", what, ErrUnavailable, err)
-		}
-		return explain(what, err)
+	case err = <-answer:
 	case <-ctx.Done():
-		return fmt.Errorf("%s: no answer in time: %w", what, ctx.Err())
+		select {
+		case err = <-answer: // it came at the last moment: what it says is known
+		default:
+			return fmt.Errorf("%s: no answer in time: %w", what, ctx.Err())
+		}
 	}
+	if err != nil && meaning(err) == nil && s.conn.IsClosed() {
+		return fmt.Errorf("%s: %w: %w", what, ErrUnavailable, err)
+	}
+	return explain(what, err)
 }
 
 // onControl runs f on the declaring channel, alone, opening it first if need be: a channel

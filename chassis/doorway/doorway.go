@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -79,14 +80,12 @@ type Conn struct {
 	*net.TCPConn
 	door   *Doorway
 	past   bool
-	closed atomic.Bool
+	closed sync.Once
 }
 
-// Close closes it.
+// Close closes it. Whoever it has returned to finds the room made, also when another closes it at that moment.
 func (c *Conn) Close() error {
-	if !c.closed.Swap(true) {
-		c.door.inside.Add(-1)
-	}
+	c.closed.Do(func() { c.door.inside.Add(-1) })
 	return c.TCPConn.Close()
 }
 

@@ -26,7 +26,7 @@ func (l *link) close() {
 
 // up forwards what the client sends.
 func (l *link) up() {
-	l.copy(l.server, l.client, func(sent []byte) bool {
+	l.copy(l.server, l.client, l.proxy.see, func(sent []byte) bool {
 		if t := l.proxy.spring(sent); t != nil {
 			l.mu.Lock()
 			l.trap = t
@@ -38,7 +38,7 @@ func (l *link) up() {
 
 // down forwards what the server answers.
 func (l *link) down() {
-	l.copy(l.client, l.server, func([]byte) bool {
+	l.copy(l.client, l.server, func([]byte) {}, func([]byte) bool {
 		l.mu.Lock()
 		t := l.trap
 		l.mu.Unlock()
@@ -51,14 +51,15 @@ func (l *link) down() {
 	})
 }
 
-// copy forwards until either side ends, or look says no.
-func (l *link) copy(to, from net.Conn, look func([]byte) bool) {
+// copy forwards until either side ends, or look says no. It tells see of what came, and asks look when it may flow.
+func (l *link) copy(to, from net.Conn, see func([]byte), look func([]byte) bool) {
 	defer l.proxy.forget(l)
 	defer l.close()
 	buffer := make([]byte, chunk)
 	for {
 		n, err := from.Read(buffer)
 		if n > 0 {
+			see(buffer[:n])
 			if !l.mayFlow() || !look(buffer[:n]) {
 				return
 			}

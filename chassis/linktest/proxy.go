@@ -5,6 +5,7 @@ package linktest
 import (
 	"bytes"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -30,6 +31,7 @@ type Proxy struct {
 	refuse  bool
 	flow    chan struct{} // closed while bytes flow
 	traps   []*trap
+	watches []watch
 	closed  bool
 	dialled int
 }
@@ -38,6 +40,12 @@ type Proxy struct {
 type trap struct {
 	request []byte
 	sprung  chan struct{}
+}
+
+// watch waits for what a client sends.
+type watch struct {
+	sent []byte
+	seen chan struct{}
 }
 
 // New starts a proxy to target (host:port); it ends with the test.
@@ -114,6 +122,16 @@ func (p *Proxy) LoseAnswer(request []byte) <-chan struct{} {
 	t := &trap{request: request, sprung: make(chan struct{})}
 	p.traps = append(p.traps, t)
 	return t.sprung
+}
+
+// Seen returns a channel that is closed once a client has sent these bytes within one write, also while a stall holds
+// them back: whoever sent them cannot take them back any more.
+func (p *Proxy) Seen(sent []byte) <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w := watch{sent: sent, seen: make(chan struct{})}
+	p.watches = append(p.watches, w)
+	return w.seen
 }
 
 // Inject sends bytes to every connected client as if they came from the server. The caller
@@ -204,6 +222,19 @@ func (p *Proxy) spring(sent []byte) *trap {
 		}
 	}
 	return nil
+}
+
+// see tells those who wait for these bytes from a client.
+func (p *Proxy) see(sent []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.watches = slices.DeleteFunc(p.watches, func(w watch) bool {
+		seen := bytes.Contains(sent, w.sent)
+		if seen {
+			close(w.seen)
+		}
+		return seen
+	})
 }
 
 func (p *Proxy) forget(l *link) {

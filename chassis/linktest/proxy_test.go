@@ -88,14 +88,14 @@ func (c *client) hear(within time.Duration) (string, error) {
 
 func (c *client) expect(want string) {
 	c.t.Helper()
-	if got, err := c.hear(10 * time.Second); got != want || err != nil {
+	if got, err := c.hear(time.Minute); got != want || err != nil {
 		c.t.Fatalf("heard %q, %v; want %q", got, err, want)
 	}
 }
 
 func (c *client) expectCut() {
 	c.t.Helper()
-	if got, err := c.hear(10 * time.Second); err == nil || isTimeout(err) {
+	if got, err := c.hear(time.Minute); err == nil || isTimeout(err) {
 		c.t.Fatalf("heard %q, %v; want a cut", got, err)
 	}
 }
@@ -146,7 +146,9 @@ func TestStallHoldsBackAndHealForwards(t *testing.T) {
 	c.say("a")
 	c.expect("A")
 	p.Stall()
+	seen := p.Seen([]byte("b"))
 	c.say("b")
+	<-seen
 	if got, err := c.hear(50 * time.Millisecond); !isTimeout(err) {
 		t.Fatalf("heard %q, %v through a stalled link", got, err)
 	}

@@ -21,7 +21,7 @@ func listen(t *testing.T, pool *postgres.Pool) (*postgres.Listener, heard) {
 		Connected:    func(context.Context) { said <- "connected" },
 		Disconnected: func() { said <- "disconnected" },
 	})
-	if err := l.Start(within(t, 10*time.Second)); err != nil {
+	if err := l.Start(within(t, patience)); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { stop(t, l.Stop) })
@@ -36,7 +36,7 @@ func (h heard) expect(t *testing.T, want ...string) {
 			if got != w {
 				t.Fatalf("heard %q, want %q", got, w)
 			}
-		case <-time.After(15 * time.Second):
+		case <-time.After(patience):
 			t.Fatalf("did not hear %q", w)
 		}
 	}
@@ -72,6 +72,14 @@ func TestListenerSaysWhenItMayHaveMissedSomething(t *testing.T) {
 	said.expect(t, "connected")
 	exec(t, pool, "select pg_notify('devices', 'heard')")
 	said.expect(t, "devices:heard")
+	poll(t, "the server has noticed that the first connection is gone", func() bool {
+		var n int
+		err := pool.QueryRow(t.Context(), "select count(*) from pg_stat_activity where datname = current_database() and application_name = 'listener'").Scan(&n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n == 1
+	})
 	if cut := db.Cut(t, "listener"); cut != 1 {
 		t.Fatalf("cut %d connections, want the listener's", cut)
 	}

@@ -27,7 +27,8 @@ func TestALockHasOneHolder(t *testing.T) {
 	lock.Release(t.Context())
 	lock = take(other, true)
 	// Its connection is lost, and with it the lock.
-	_, err := one.Exec(t.Context(), "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and objid = 42")
+	_, err := one.Exec(t.Context(), `select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and objid = 42
+		and database = (select oid from pg_database where datname = current_database())`)
 	if err != nil {
 		t.Fatal(err)
 	}

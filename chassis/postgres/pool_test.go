@@ -3,7 +3,6 @@ package postgres_test
 import (
 	"context"
 	"errors"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +12,9 @@ import (
 	"github.com/cupline/cupline/chassis/postgres"
 	"github.com/cupline/cupline/chassis/postgrestest"
 )
+
+// patience bounds each thing that is waited for: long enough for a machine that stands still now and then.
+const patience = time.Minute
 
 func fill(ctx context.Context, url string) error {
 	pool, err := postgres.Open(ctx, postgres.Config{URL: url})
@@ -33,7 +35,7 @@ func within(t *testing.T, limit time.Duration) context.Context {
 
 func exec(t *testing.T, pool *postgres.Pool, statement string, arguments ...any) {
 	t.Helper()
-	if _, err := pool.Exec(within(t, 10*time.Second), statement, arguments...); err != nil {
+	if _, err := pool.Exec(within(t, patience), statement, arguments...); err != nil {
 		t.Fatalf("%s: %v", statement, err)
 	}
 }
@@ -41,9 +43,8 @@ func exec(t *testing.T, pool *postgres.Pool, statement string, arguments ...any)
 func TestReadyTellsAWritableDatabase(t *testing.T) {
 	t.Parallel()
 	pool := postgrestest.New(t, nil).Pool(t)
-	if err := pool.Ready(within(t, 10*time.Second)); err != nil {
-		t.Fatal(err)
-	}
+	ctx := within(t, patience)
+	poll(t, "it is ready", func() bool { return pool.Ready(ctx) == nil }) // on a busy machine its own limit may end before
 }
 
 func TestReadyFindsAReadOnlyDatabase(t *testing.T) {
@@ -55,29 +56,25 @@ func TestReadyFindsAReadOnlyDatabase(t *testing.T) {
 	// Set while it is connected, as a full disk makes some operators do.
 	exec(t, admin, "alter database "+db.Name()+" set default_transaction_read_only = on")
 	exec(t, pool, "set default_transaction_read_only = on")
-	err := pool.Ready(within(t, 10*time.Second))
-	if err == nil || !strings.Contains(err.Error(), "read-only") {
-		t.Fatalf("got %v, want read-only", err)
-	}
+	ctx := within(t, patience)
+	poll(t, "it is found read-only", func() bool { // on a busy machine its own limit may end before
+		err := pool.Ready(ctx)
+		if err == nil {
+			t.Fatal("it counts as ready")
+		}
+		return strings.Contains(err.Error(), "read-only")
+	})
 	// A new connection is refused by the read-write check.
 	fresh := postgrestest.Open(t, postgres.Config{URL: db.URL()})
-	if err := fresh.Ready(within(t, 10*time.Second)); err == nil {
+	if err := fresh.Ready(within(t, patience)); err == nil {
 		t.Fatal("a read-only database is ready")
 	}
 }
 
 func TestOpenSucceedsWithTheDatabaseAway(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	away := listener.Addr().String()
-	if err := listener.Close(); err != nil {
-		t.Fatal(err)
-	}
-	pool := postgrestest.Open(t, postgres.Config{URL: "postgres://u:hunter2@" + away + "/db"})
-	err = pool.Ready(within(t, 10*time.Second))
+	pool := postgrestest.Open(t, postgres.Config{URL: "postgres://u:hunter2@127.0.0.1:1/db"}) // a port that nobody gets by chance
+	err := pool.Ready(within(t, patience))
 	if !postgres.IsUnavailable(err) {
 		t.Fatalf("got %v, want unavailable", err)
 	}
@@ -101,12 +98,15 @@ func TestReadyIsKeptForASecondAndRecovers(t *testing.T) {
 	db := postgrestest.New(t, nil)
 	proxy := db.Proxy(t)
 	pool := postgrestest.Open(t, postgres.Config{URL: db.ProxyURL(proxy)})
-	ctx := within(t, 20*time.Second)
-	if err := pool.Ready(ctx); err != nil {
-		t.Fatal(err)
-	}
+	ctx := within(t, patience)
+	var asked time.Time
+	poll(t, "it is ready", func() bool {
+		asked = time.Now()
+		return pool.Ready(ctx) == nil
+	})
 	proxy.Refuse()
-	if err := pool.Ready(ctx); err != nil {
+	// On a busy machine the second may be over by now: then it is rightly asked anew.
+	if err := pool.Ready(ctx); err != nil && time.Since(asked) < time.Second {
 		t.Fatalf("the answer was not kept: %v", err)
 	}
 	poll(t, "Ready notices", func() bool { return pool.Ready(ctx) != nil })
@@ -117,12 +117,12 @@ func TestReadyIsKeptForASecondAndRecovers(t *testing.T) {
 // poll waits for what gives no signal.
 func poll(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	over := time.After(15 * time.Second)
+	over := time.After(patience)
 	for !ok() {
 		select {
 		case <-time.After(20 * time.Millisecond):
 		case <-over:
-			t.Fatalf("%s: not within 15 s", what)
+			t.Fatalf("%s: not within %s", what, patience)
 		}
 	}
 }
@@ -132,7 +132,7 @@ func TestALostCommit(t *testing.T) {
 	db := postgrestest.New(t, fill)
 	proxy := db.Proxy(t)
 	pool := postgrestest.Open(t, postgres.Config{URL: db.ProxyURL(proxy)})
-	ctx := within(t, 20*time.Second)
+	ctx := within(t, patience)
 	tx, err := pool.Begin(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -154,7 +154,7 @@ func TestALostCommit(t *testing.T) {
 func TestErrorsAreAskedByBehaviour(t *testing.T) {
 	t.Parallel()
 	pool := postgrestest.New(t, fill).Pool(t)
-	ctx := within(t, 20*time.Second)
+	ctx := within(t, patience)
 	exec(t, pool, "insert into cups values ('a', 1)")
 	failing := func(statement string, arguments ...any) error {
 		t.Helper()

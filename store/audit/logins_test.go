@@ -24,7 +24,7 @@ func TestFailedLoginsAreBounded(t *testing.T) {
 		logins.Failed(fmt.Sprintf("key %d", i), "192.0.2.1", "the key is not known")
 	}
 	var entries []audit.Entry
-	for end := time.Now().Add(20 * time.Second); len(entries) == 0 || !strings.Contains(entries[len(entries)-1].Detail, "more before it"); {
+	for end := time.Now().Add(storetest.Patience); len(entries) == 0 || !strings.Contains(entries[len(entries)-1].Detail, "more before it"); {
 		if time.Now().After(end) {
 			t.Fatalf("%d entries, and none tells of the rest", len(entries))
 		}

@@ -49,7 +49,7 @@ func always(r deadletter.Resolution) func(*ledger.Row) deadletter.Resolution {
 
 func writer(t *testing.T, pool *postgres.Pool) *ledger.Writer {
 	t.Helper()
-	w, err := ledger.NewWriter(pool, ledger.Config{}, nil)
+	w, err := ledger.NewWriter(pool, ledger.Config{BatchTimeout: storetest.Patience}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +57,7 @@ func writer(t *testing.T, pool *postgres.Pool) *ledger.Writer {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), storetest.Patience)
 		defer cancel()
 		if err := w.Stop(ctx); err != nil {
 			t.Error(err)

@@ -124,7 +124,7 @@ func TestVerify(t *testing.T) {
 	s := identity.New(pool)
 	setUp(t, s)
 	now := time.Now()
-	v := identity.NewVerifier(s, identity.VerifierConfig{Now: func() time.Time { return now }, Negative: time.Hour})
+	v := identity.NewVerifier(s, identity.VerifierConfig{Now: func() time.Time { return now }, Negative: time.Hour, LoadTimeout: storetest.Patience})
 	storetest.Started(t, v)
 	storetest.Listen(t, pool, v)
 	good, key := create(t, s, web())
@@ -189,7 +189,7 @@ func TestRevokedEverywhere(t *testing.T) {
 	var told [2]revocations
 	var verifiers [2]*identity.Verifier
 	for i := range verifiers {
-		verifiers[i] = identity.NewVerifier(s, identity.VerifierConfig{OnRevoke: told[i].add})
+		verifiers[i] = identity.NewVerifier(s, identity.VerifierConfig{OnRevoke: told[i].add, LoadTimeout: storetest.Patience})
 		storetest.Started(t, verifiers[i])
 	}
 	storetest.Listen(t, storetest.Pool(t, db.URL(), "one", 1), verifiers[0])
@@ -234,7 +234,7 @@ func TestLastUseIsWrittenLazily(t *testing.T) {
 	at := time.Date(2024, 5, 1, 12, 0, 0, 0, time.UTC)
 	token, _ := create(t, s, web())
 	_, unused := create(t, s, web())
-	v := identity.NewVerifier(s, identity.VerifierConfig{Now: func() time.Time { return at }})
+	v := identity.NewVerifier(s, identity.VerifierConfig{Now: func() time.Time { return at }, LoadTimeout: storetest.Patience})
 	if err := v.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -270,7 +270,7 @@ func TestBelievedWhileTheDatabaseIsAway(t *testing.T) {
 	warm, _ := create(t, direct, chief)
 	proxy := db.Proxy(t)
 	through := storetest.Pool(t, db.ProxyURL(proxy), "verifier", 2)
-	v := identity.NewVerifier(identity.New(through), identity.VerifierConfig{LoadTimeout: time.Second, FlushEvery: time.Millisecond, Warm: "ops:platform"})
+	v := identity.NewVerifier(identity.New(through), identity.VerifierConfig{LoadTimeout: storetest.Patience, FlushEvery: time.Millisecond, Warm: "ops:platform"})
 	storetest.Started(t, v)
 	connected := storetest.Listen(t, through, v)
 	if _, err := v.Verify(t.Context(), known); err != nil {

@@ -17,7 +17,7 @@ func TestRotation(t *testing.T) {
 	t.Parallel()
 	s := identity.New(storetest.Database(t).Pool(t))
 	setUp(t, s)
-	verifier := identity.NewVerifier(s, identity.VerifierConfig{})
+	verifier := identity.NewVerifier(s, identity.VerifierConfig{LoadTimeout: storetest.Patience})
 	n := web()
 	n.Reach = device.Reach{Pattern: "lamp-*", Labels: map[string]string{"site": "north"}}
 	n.Expires = time.Now().Add(10 * time.Hour)
@@ -121,7 +121,7 @@ func TestEndedKeysAreTold(t *testing.T) {
 	setUp(t, s)
 	_, key := create(t, s, web())
 	told := make(chan string, 100)
-	v := identity.NewVerifier(s, identity.VerifierConfig{FlushEvery: 50 * time.Millisecond, OnRevoke: func(_, _, keyID string) {
+	v := identity.NewVerifier(s, identity.VerifierConfig{FlushEvery: 50 * time.Millisecond, LoadTimeout: storetest.Patience, OnRevoke: func(_, _, keyID string) {
 		select {
 		case told <- keyID:
 		default:
@@ -138,7 +138,7 @@ func TestEndedKeysAreTold(t *testing.T) {
 		if got != key.ID {
 			t.Errorf("told of %s", got)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(storetest.Patience):
 		t.Error("nobody was told")
 	}
 	if err := v.Stop(t.Context()); err != nil {
@@ -169,10 +169,10 @@ func TestATicketIsRedeemedOnce(t *testing.T) {
 	if err != nil || !identity.IsTicket(ticket) {
 		t.Fatal(ticket, err)
 	}
-	if _, err := identity.NewVerifier(s, identity.VerifierConfig{}).Verify(t.Context(), ticket); !errors.Is(err, identity.ErrUnknown) {
+	if _, err := identity.NewVerifier(s, identity.VerifierConfig{LoadTimeout: storetest.Patience}).Verify(t.Context(), ticket); !errors.Is(err, identity.ErrUnknown) {
 		t.Errorf("where no sockets are opened: %v", err)
 	}
-	v := identity.NewVerifier(s, identity.VerifierConfig{Tickets: true})
+	v := identity.NewVerifier(s, identity.VerifierConfig{Tickets: true, LoadTimeout: storetest.Patience})
 	var all sync.WaitGroup
 	good := make(chan identity.Principal, 8)
 	for range 8 {

@@ -59,7 +59,7 @@ func TestDatabaseAwayAndBack(t *testing.T) {
 	t.Parallel()
 	db := storetest.Database(t)
 	proxy := db.Proxy(t)
-	w := writer(t, storetest.Pool(t, db.ProxyURL(proxy), "ledger", 2), ledger.Config{BatchTimeout: 200 * time.Millisecond})
+	w := writer(t, storetest.Pool(t, db.ProxyURL(proxy), "ledger", 2), ledger.Config{BatchTimeout: time.Second})
 	c := claim("web", "c-1")
 	for name, fault := range map[string]func(){"refused": proxy.Refuse, "stalled": proxy.Stall} {
 		fault()
@@ -67,7 +67,7 @@ func TestDatabaseAwayAndBack(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		proxy.Heal()
-		deadline := time.Now().Add(10 * time.Second)
+		deadline := time.Now().Add(storetest.Patience)
 		for {
 			claimed, err := w.Claim(t.Context(), c)
 			if err == nil && !claimed.Mine {
@@ -86,12 +86,13 @@ func TestDatabaseAwayAndBack(t *testing.T) {
 func TestEndedCallerLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
 	pool := storetest.Database(t).Pool(t)
-	w, err := ledger.NewWriter(pool, ledger.Config{Queue: 1}, nil)
+	w, err := ledger.NewWriter(pool, ledger.Config{Queue: 1, BatchTimeout: storetest.Patience}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	short := func() context.Context {
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		// Long enough for the first to be in the queue when it ends, or the second would find room.
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		t.Cleanup(cancel)
 		return ctx
 	}
@@ -124,7 +125,7 @@ func TestEndedCallerLeavesNothingBehind(t *testing.T) {
 func TestStopFinishesWhatWaits(t *testing.T) {
 	t.Parallel()
 	pool := storetest.Database(t).Pool(t)
-	w, err := ledger.NewWriter(pool, ledger.Config{Connections: 1, MaxBatch: 2}, nil)
+	w, err := ledger.NewWriter(pool, ledger.Config{Connections: 1, MaxBatch: 2, BatchTimeout: storetest.Patience}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,9 +18,12 @@ import (
 	"github.com/cupline/cupline/store/ledger"
 )
 
-// writer runs until the test ends.
+// writer runs until the test ends. A batch has a minute where the test does not say otherwise.
 func writer(t testing.TB, pool *postgres.Pool, cfg ledger.Config) *ledger.Writer {
 	t.Helper()
+	if cfg.BatchTimeout == 0 {
+		cfg.BatchTimeout = storetest.Patience
+	}
 	w, err := ledger.NewWriter(pool, cfg, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -29,7 +32,7 @@ func writer(t testing.TB, pool *postgres.Pool, cfg ledger.Config) *ledger.Writer
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), storetest.Patience)
 		defer cancel()
 		if err := w.Stop(ctx); err != nil {
 			t.Error(err)

@@ -138,7 +138,7 @@ func TestWhatTheLedgerSaysIsDelivered(t *testing.T) {
 	t.Parallel()
 	pool := storetest.Database(t).Pool(t)
 	s := mailbox.New(pool, mailbox.Limits{})
-	w, err := ledger.NewWriter(pool, ledger.Config{}, nil)
+	w, err := ledger.NewWriter(pool, ledger.Config{BatchTimeout: storetest.Patience}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

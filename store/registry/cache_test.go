@@ -31,7 +31,7 @@ func TestChangesReachAllCaches(t *testing.T) {
 	}
 	s := registry.New(pool)
 	lanesTold := make(chan struct{}, 100)
-	cfg := registry.CacheConfig{Negative: time.Hour, OnLanes: func() { lanesTold <- struct{}{} }}
+	cfg := registry.CacheConfig{Negative: time.Hour, LoadTimeout: storetest.Patience, OnLanes: func() { lanesTold <- struct{}{} }}
 	caches := []*registry.Cache{registry.NewCache(s, cfg), registry.NewCache(s, cfg)}
 	storetest.Listen(t, storetest.Pool(t, db.URL(), "one", 1), caches[0])
 	connected := storetest.Listen(t, storetest.Pool(t, db.URL(), "two", 1), caches[1])
@@ -86,7 +86,7 @@ func TestServedFromMemoryWhileTheDatabaseIsAway(t *testing.T) {
 	must(t, true)(registry.New(pool).PutDevice(t.Context(), lampDevice("lamp-1")))
 	proxy := db.Proxy(t)
 	through := storetest.Pool(t, db.ProxyURL(proxy), "cache", 2)
-	c := registry.NewCache(registry.New(through), registry.CacheConfig{LoadTimeout: time.Second})
+	c := registry.NewCache(registry.New(through), registry.CacheConfig{LoadTimeout: storetest.Patience})
 	connected := storetest.Listen(t, through, c)
 	resolve(t, c, "lamp-1")
 	proxy.Refuse()

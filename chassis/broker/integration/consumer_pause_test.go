@@ -42,7 +42,10 @@ func TestPauseAndResume(t *testing.T) {
 	if d.DeliveryCount != 0 {
 		t.Fatalf("delivered %d times before: a pause lost it", d.DeliveryCount)
 	}
+	// An ack goes out in its own time, and a cut must find it taken: pausing is answered after it on this channel.
+	acked := c.proxy.Seen([]byte{0, 60, 0, 80, 0, 0, 0, 0, 0, 0, 0, 2}) // basic.ack of the second delivery
 	d.Ack()
+	closed(t, "its ack", acked)
 	if err := c.Pause(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -68,9 +71,16 @@ func TestDrainHandsBackWhatWasNotHandedOut(t *testing.T) {
 	}}, quorum("work", nil))
 	c.fill(t, 5)
 	first := receive(t, "the first", handed)
-	short, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	if err := c.Drain(short); !errors.Is(err, context.DeadlineExceeded) || err.Error() != "drain work: 1 deliveries are not settled: context deadline exceeded" {
+	drained := make(chan error, 1)
+	go func() { drained <- c.Drain(ctx) }()
+	brokertest.Eventually(t, "no more is wanted", func() bool { return c.host.Consumers(t, "work") == 0 })
+	if err := c.Resume(within(t)); err != nil { // has its turn once that is known here, too
+		t.Fatal(err)
+	}
+	cancel()
+	if err := receive(t, "the end of the drain", drained); !errors.Is(err, context.Canceled) || err.Error() != "drain work: 1 deliveries are not settled: context canceled" {
 		t.Fatalf("got %v", err)
 	}
 	close(release)

@@ -20,8 +20,8 @@ import (
 	"github.com/cupline/cupline/store/ledger"
 )
 
-// Limit bounds each thing that a test waits for.
-const Limit = 20 * time.Second
+// Limit bounds each thing that a test waits for: long enough for a machine that stands still now and then.
+const Limit = time.Minute
 
 // Main runs the tests of a package that needs a broker or a database for all of them:
 // under -short there is nothing to run. A goroutine that is left over fails the package.
@@ -45,7 +45,7 @@ func Database(t testing.TB) *postgrestest.Database {
 // Writer is a ledger on the pool, stopped when the test ends.
 func Writer(t testing.TB, pool *postgres.Pool) *ledger.Writer {
 	t.Helper()
-	w, err := ledger.NewWriter(pool, ledger.Config{}, nil)
+	w, err := ledger.NewWriter(pool, ledger.Config{BatchTimeout: Limit}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,12 +65,13 @@ func Writer(t testing.TB, pool *postgres.Pool) *ledger.Writer {
 // SetRelay is a request with the id c-1.
 const SetRelay = `{"jsonrpc":"2.0","id":"c-1","method":"relay.set","params":{"on":true}}`
 
-// Envelope is a command as an api accepts it, with a command id of its own.
+// Envelope is a command as an api accepts it, with a command id of its own. Its timeout is none that a busy machine runs into while
+// a device is made to wait: what is to end by it asks for a shorter one.
 func Envelope(body string, change ...func(*envelope.Command)) envelope.Command {
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	c := envelope.Command{
 		Lane: "default", Tenant: "acme", Device: "lamp-1", Client: "app", ID: uuid.Must(uuid.NewV7()),
-		DeviceType: "lamp", Driver: "mqtt", Timeout: 5 * time.Second, Accepted: now, Deadline: now.Add(time.Minute),
+		DeviceType: "lamp", Driver: "mqtt", Timeout: 30 * time.Second, Accepted: now, Deadline: now.Add(time.Minute),
 		Body: []byte(body),
 	}
 	for _, f := range change {

@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-const limit = 20 * time.Second
+const limit = time.Minute
 
 // engine is the domain as a test directs it.
 type engine struct {

@@ -45,7 +45,7 @@ func Started(t testing.TB, service interface {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), Patience)
 		defer cancel()
 		if err := service.Stop(ctx); err != nil {
 			t.Error(err)
@@ -59,7 +59,7 @@ func Eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
-	limit := time.After(10 * time.Second)
+	limit := time.After(Patience)
 	for !holds() {
 		select {
 		case <-tick.C:

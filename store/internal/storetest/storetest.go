@@ -15,6 +15,9 @@ import (
 	"github.com/cupline/cupline/migrations"
 )
 
+// Patience bounds each thing that a test waits for: long enough for a machine that stands still now and then.
+const Patience = time.Minute
+
 // Main runs a package's tests, which all need Postgres: under -short there is nothing to run.
 // A goroutine that is left over fails the package.
 func Main(m *testing.M) {
@@ -38,7 +41,7 @@ func Database(t testing.TB) *postgrestest.Database {
 func Pool(t testing.TB, url, name string, connections int32) *postgres.Pool {
 	t.Helper()
 	pool, err := postgres.Open(t.Context(), postgres.Config{
-		URL: url, MaxConns: connections, ApplicationName: name, ConnectTimeout: time.Second,
+		URL: url, MaxConns: connections, ApplicationName: name, ConnectTimeout: Patience,
 	})
 	if err != nil {
 		t.Fatalf("open a pool: %v", err)

@@ -103,12 +103,15 @@ func TestWorkerKilledWhileItRunsACommand(t *testing.T) {
 					<-r.Context().Done() // the first one is never answered
 				}
 			})
-			first := p.start(t, "CUPLINE_ROLES=work")
+			first, second := p.start(t, "CUPLINE_ROLES=work"), p.start(t)
+			// The other one is there, and cannot take it yet: to start takes time, in which the call would end by its timeout.
+			second.broker.Refuse()
+			brokertest.Eventually(t, "the first is alone", func() bool { return p.broker.Consumers(t, workQueue) == 1 })
 			c := p.post(t, dispatchtest.SetRelay, "http", "plug", func(c *envelope.Command) {
-				c.Idempotent, c.Timeout = idempotent, 5*time.Second
+				c.Idempotent, c.Timeout = idempotent, 10*time.Second
 			})
 			brokertest.Eventually(t, "it runs", func() bool { return len(running) == 1 })
-			second := p.start(t)
+			second.broker.Heal()
 			first.kill(t)
 			o := p.outcome(t)
 			if idempotent {
@@ -301,7 +304,7 @@ func TestOrderlyStop(t *testing.T) {
 		}
 		<-proceed
 	})
-	d := p.start(t, "CUPLINE_CONCURRENCY=2", "CUPLINE_DRAIN=2s")
+	d := p.start(t, "CUPLINE_CONCURRENCY=2", "CUPLINE_DRAIN=10s") // all of which the one that hangs takes
 	long := func(c *envelope.Command) { c.Timeout = time.Minute }
 	ends, hangs := p.post(t, request(1, "ends"), "http", "plug", long), p.post(t, request(2, "hangs"), "http", "plug", long)
 	<-running
@@ -330,11 +333,12 @@ func TestOrderlyStop(t *testing.T) {
 func TestStopWithNothingAround(t *testing.T) {
 	t.Parallel()
 	p := newPlatform(t)
-	d := p.launch(t, "CUPLINE_DRAIN=1s")
+	d := p.process(t)
 	d.broker.Refuse()
 	d.tables.Refuse()
+	p.run(t, d)
 	brokertest.Eventually(t, "it listens", func() bool { return d.get("/healthz") == "" })
-	ctx, cancel := context.WithTimeout(t.Context(), dispatchtest.Limit)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() { ended <- d.stop(t) }()

@@ -106,7 +106,19 @@ func (p *platform) start(t testing.TB, environ ...string) *dispatcher {
 // launch starts a process. It is stopped when the test ends.
 func (p *platform) launch(t testing.TB, environ ...string) *dispatcher {
 	t.Helper()
-	d := &dispatcher{broker: p.broker.Proxy(t), tables: p.database.Proxy(t), ended: make(chan error, 1)}
+	d := p.process(t)
+	p.run(t, d, environ...)
+	return d
+}
+
+// process is one that is not started yet: its links may be broken before.
+func (p *platform) process(t testing.TB) *dispatcher {
+	t.Helper()
+	return &dispatcher{broker: p.broker.Proxy(t), tables: p.database.Proxy(t), ended: make(chan error, 1)}
+}
+
+func (p *platform) run(t testing.TB, d *dispatcher, environ ...string) {
+	t.Helper()
 	var cfg app.Settings
 	if err := settings.Load(&cfg, append([]string{
 		"AMQP_URL=" + p.broker.ProxyURL(d.broker), "DATABASE_URL=" + p.database.ProxyURL(d.tables),
@@ -128,7 +140,6 @@ func (p *platform) launch(t testing.TB, environ ...string) *dispatcher {
 		d.tables.Heal()
 		_ = d.stop(t)
 	})
-	return d
 }
 
 // stop ends the process as SIGTERM does, and returns what it says.

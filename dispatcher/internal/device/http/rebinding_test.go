@@ -115,7 +115,13 @@ func TestANameThatChangesItsMeaningGainsNothing(t *testing.T) {
 	t.Parallel()
 	var reached recorded
 	device := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, answer) }))
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.2:0")
+	// In this order: a port that is free at 127.0.0.2 may be somebody's at 127.0.0.1, where everything of a busy machine listens.
+	inside, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(inside.Addr().String())
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.2:"+port)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,11 +129,6 @@ func TestANameThatChangesItsMeaningGainsNothing(t *testing.T) {
 	device.Listener = listener
 	device.Start()
 	defer device.Close()
-	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	inside, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:"+port)
-	if err != nil {
-		t.Fatal(err)
-	}
 	service := &httptest.Server{Listener: inside, Config: &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		reached.add(r)
 		_, _ = io.WriteString(w, answer)

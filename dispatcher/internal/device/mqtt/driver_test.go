@@ -133,9 +133,9 @@ func TestOnlyTheDeviceItselfCanAnswer(t *testing.T) {
 		brokertest.Eventually(t, "three of them arrive, and are ignored", func() bool { return b.ignored(t) == 3 })
 		answer(result(id))
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	response, err := b.driver.Execute(ctx, call(id, 15*time.Second))
+	response, err := b.driver.Execute(ctx, call(id, time.Minute))
 	if err != nil || string(response.Body) != string(result(id)) {
 		t.Errorf("the call came to %s, %v", response.Body, err)
 	}
@@ -180,7 +180,7 @@ func TestCallOutlivesItsLinks(t *testing.T) {
 		<-proceed
 		answer(result("0190-1"))
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	type ending struct {
 		response jsonrpc.Response
@@ -188,7 +188,7 @@ func TestCallOutlivesItsLinks(t *testing.T) {
 	}
 	ended := make(chan ending, 1)
 	go func() {
-		response, err := b.driver.Execute(ctx, call("0190-1", 30*time.Second))
+		response, err := b.driver.Execute(ctx, call("0190-1", time.Minute))
 		ended <- ending{response, err}
 	}()
 	<-arrived
@@ -228,7 +228,7 @@ func TestDeviceThatRebootsBeforeItsAck(t *testing.T) {
 	<-arrived
 	rebooted := mqtttest.NewKept(t, b.broker, way.Addr(), "acme", "lamp-1")
 	rebooted.Behave(func(_ []byte, answer func([]byte)) { answer(result("0190-2")) })
-	if _, err := b.driver.Execute(t.Context(), call("0190-2", 15*time.Second)); err != nil {
+	if _, err := b.driver.Execute(t.Context(), call("0190-2", time.Minute)); err != nil {
 		t.Error(err)
 	}
 	cancel()
@@ -246,12 +246,17 @@ func TestAnswerWithoutItsQueueIsLost(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, "worker-1")
 	lamp := mqtttest.New(t, b.broker, "acme", "lamp-1")
+	b.broker.Declare(t, topology.Topology{
+		Queues:   []topology.Queue{{Name: "tap", Arguments: map[string]any{"x-queue-type": "quorum"}}},
+		Bindings: []topology.Binding{{Source: topology.DeviceExchange, Key: "devices.acme.lamp-1.replies.worker-1", Destination: "tap"}},
+	})
 	lamp.Behave(func(_ []byte, answer func([]byte)) {
 		b.answers.Refuse()
 		brokertest.Eventually(t, "the queue is gone", func() bool {
 			return !b.broker.QueueExists(t, topology.AnswersQueue("worker-1"))
 		})
 		answer(result("0190-1"))
+		b.broker.Get(t, "tap") // the broker has led it to where it could: the queue must not be back before
 		b.answers.Heal()
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
@@ -283,9 +288,9 @@ func TestNothingIsSentWithoutAQueueForTheAnswer(t *testing.T) {
 	}
 	// The next call waits for the link, and goes through.
 	time.AfterFunc(200*time.Millisecond, b.answers.Heal)
-	ctx, cancel = context.WithTimeout(t.Context(), 15*time.Second)
+	ctx, cancel = context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	if _, err := b.driver.Execute(ctx, call("0190-2", 15*time.Second)); err != nil {
+	if _, err := b.driver.Execute(ctx, call("0190-2", time.Minute)); err != nil {
 		t.Error(err)
 	}
 }
@@ -296,16 +301,16 @@ func TestOneCommandIDHasOneCall(t *testing.T) {
 	b := newBench(t, "worker-1")
 	lamp := mqtttest.New(t, b.broker, "acme", "lamp-1")
 	lamp.Behave(func(_ []byte, answer func([]byte)) {
-		_, err := b.driver.Execute(t.Context(), call("0190-1", time.Second))
+		_, err := b.driver.Execute(t.Context(), call("0190-1", time.Minute))
 		var failure *dispatch.Failure
 		if !errors.As(err, &failure) || failure.Reason != outcome.DeviceBusy {
 			t.Errorf("the second call: %v", err)
 		}
 		answer(result("0190-1"))
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	if _, err := b.driver.Execute(ctx, call("0190-1", 15*time.Second)); err != nil {
+	if _, err := b.driver.Execute(ctx, call("0190-1", time.Minute)); err != nil {
 		t.Error(err)
 	}
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // limit bounds each thing that is waited for.
-const limit = 15 * time.Second
+const limit = time.Minute
 
 // Device is one device that has subscribed to its commands. It ends with its test.
 type Device struct {

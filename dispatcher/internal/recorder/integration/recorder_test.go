@@ -43,7 +43,7 @@ func newRig(t *testing.T) *rig {
 	database := dispatchtest.Database(t)
 	r := &rig{pool: database.Pool(t), proxy: database.Proxy(t)}
 	behind := postgrestest.Open(t, postgres.Config{
-		URL: database.As(t, string(migrations.Recorder)).ProxyURL(r.proxy), MaxConns: 4, ApplicationName: "recorder", ConnectTimeout: time.Second,
+		URL: database.As(t, string(migrations.Recorder)).ProxyURL(r.proxy), MaxConns: 4, ApplicationName: "recorder", ConnectTimeout: dispatchtest.Limit,
 	})
 	metrics, err := recorder.NewMetrics(prometheus.NewRegistry())
 	if err != nil {
@@ -171,7 +171,7 @@ func TestLetterIsHeldForAWorkerThatMayBeAlive(t *testing.T) {
 func TestHeldLetterTellsTheAnswerThatCame(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	c := dispatchtest.Envelope(dispatchtest.SetRelay, func(c *envelope.Command) { c.Timeout = time.Second })
+	c := dispatchtest.Envelope(dispatchtest.SetRelay, func(c *envelope.Command) { c.Timeout = 5 * time.Second }) // held for longer than the answer takes
 	command, token := dispatchtest.Read(t, c), uuid.New()
 	if _, err := r.ledger.Claim(t.Context(), command, token); err != nil {
 		t.Fatal(err)
