@@ -63,9 +63,10 @@ func TestCutEndsExactlyTheNamedConnection(t *testing.T) {
 	t.Parallel()
 	b := brokertest.New(t)
 	one, two := b.Link(t, "one"), b.Link(t, "two")
+	first, other := one.Status().Generation, two.Status().Generation // attempts to connect count, too
 	b.Cut(t, "one")
-	brokertest.Eventually(t, "one is back", func() bool { return one.Status().Generation == 2 && one.Status().State == broker.Up })
-	if two.Status().Generation != 1 {
+	brokertest.Eventually(t, "one is back", func() bool { return one.Status().Generation > first && one.Status().State == broker.Up })
+	if two.Status().Generation != other {
 		t.Fatal("two was cut")
 	}
 	brokertest.Eventually(t, "both are listed", func() bool {
@@ -87,7 +88,7 @@ func TestMQTTLogin(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	field := func(s string) []byte { return append([]byte{byte(len(s) >> 8), byte(len(s))}, s...) }
