@@ -4,6 +4,7 @@ package linktest
 
 import (
 	"bytes"
+	"context"
 	"net"
 	"slices"
 	"sync"
@@ -183,7 +184,8 @@ func (p *Proxy) serve(client net.Conn) {
 		return
 	}
 	dialer := net.Dialer{Timeout: dialLimit}
-	server, err := dialer.DialContext(p.t.Context(), "tcp", p.target)
+	// The test's own context ends before its cleanups, in which what uses the proxy is stopped, and may connect anew for that.
+	server, err := dialer.DialContext(context.WithoutCancel(p.t.Context()), "tcp", p.target)
 	if err != nil {
 		_ = client.Close()
 		return

@@ -19,8 +19,8 @@ import (
 	"github.com/cupline/cupline/chassis/postgres"
 )
 
-// limit bounds every single thing that a helper waits for.
-const limit = time.Minute
+// limit bounds every single thing that a helper waits for. Copies of a template wait for each other, and for the disk.
+const limit = 2 * time.Minute
 
 // Migrate fills an empty database; url has the rights of its owner.
 type Migrate = func(ctx context.Context, url string) error

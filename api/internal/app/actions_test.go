@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -145,7 +144,7 @@ func TestJobWithCanary(t *testing.T) {
 			timeout_ms, idempotent, one_way, accepted_at, deadline_at, started_at, outcome, origin, decided_at) values ('acme', 'shop', $2, 1, $1, $1, '', $3, $3, 'm', $3,
 			1, false, false, now(), now(), now(), '{"jsonrpc":"2.0","id":1,"result":true}', 'device', now())`, m.ID, []byte(m.ID), lane))
 	}
-	brokertest.Within(t, 30*time.Second, "the rest went", func() bool { return w.jobOf(id).State == "done" })
+	brokertest.Eventually(t, "the rest went", func() bool { return w.jobOf(id).State == "done" })
 	a := w.do("GET", "/v1/dead-letter-jobs/"+id, "")
 	if !strings.Contains(a.body, `"outcomes":{"answered":2}`) || !strings.Contains(a.body, `"awaited":3`) || !strings.Contains(a.body, `"canary_due":false`) {
 		t.Errorf("job %v", a)

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -128,9 +129,10 @@ func (a *App) database(ctx context.Context) error {
 	}
 	a.clock = postgres.NewClock(pool, a.log)
 	a.registry = registry.New(pool)
-	a.cache = registry.NewCache(a.registry, registry.CacheConfig{LoadTimeout: lookLimit, OnLanes: func() { a.lanes.changed() }})
+	look := cmp.Or(a.cfg.Look, lookLimit)
+	a.cache = registry.NewCache(a.registry, registry.CacheConfig{LoadTimeout: look, OnLanes: func() { a.lanes.changed() }})
 	a.keys = identity.New(pool)
-	verifier := identity.VerifierConfig{LoadTimeout: lookLimit, Warm: string(auth.OpsPlatform), Now: a.clock.Now, Claims: a.cfg.Tokens.Claims, Log: a.log}
+	verifier := identity.VerifierConfig{LoadTimeout: look, Warm: string(auth.OpsPlatform), Now: a.clock.Now, Claims: a.cfg.Tokens.Claims, Log: a.log}
 	if a.cfg.Tokens.JWKS != "" {
 		tokens, err := a.cfg.Tokens.Verifier(a.clock.Now, a.log)
 		if err != nil {

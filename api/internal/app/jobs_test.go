@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/cupline/cupline/chassis/brokertest"
+	"github.com/cupline/cupline/schema/device"
 	"github.com/cupline/cupline/schema/topology"
 	"github.com/cupline/cupline/store/deadletter"
 )
@@ -98,7 +99,8 @@ func TestJobRedrivesWhatItsFilterChooses(t *testing.T) {
 func TestJobIsPausedResumedCancelled(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
-	w.stack("lamp-1", 30)
+	const letters = 150 // far more than go while one looks away
+	w.stack("lamp-1", letters)
 	id := w.startJob(`{"kind":"discard","filter":{"device":"lamp-1"},"reason":"old","actor":"ann","rate":5}`)
 	brokertest.Eventually(t, "the job has begun", func() bool { return w.jobOf(id).Results["discarded"] > 0 })
 	w.expect(w.do("POST", "/v1/dead-letter-jobs/"+id+"/pause", why), 200, "")
@@ -108,7 +110,7 @@ func TestJobIsPausedResumedCancelled(t *testing.T) {
 		return free
 	})
 	paused := w.jobOf(id)
-	if paused.State != "paused" || paused.Waiting == 0 || paused.Waiting+paused.Results["discarded"] != 30 {
+	if paused.State != "paused" || paused.Waiting == 0 || paused.Waiting+paused.Results["discarded"] != letters {
 		t.Errorf("paused: %+v", paused)
 	}
 	w.expect(w.do("POST", "/v1/dead-letter-jobs/"+id+"/resume", why), 200, "")
@@ -124,7 +126,15 @@ func TestJobIsPausedResumedCancelled(t *testing.T) {
 func TestJobGoesOnAfterARestart(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
-	w.stack("lamp-1", 20)
+	const letters = 100 // far more than go before it is stopped
+	patient := lamp("acme", "default")
+	method := patient.Methods["relay.set"]
+	method.TTL = device.Duration(30 * time.Minute) // they are counted in the end
+	patient.Methods["relay.set"] = method
+	patient.Name = "patient"
+	w.putType(patient)
+	w.putDevice(device.Device{Tenant: "acme", ID: "lamp-7", Type: "patient"})
+	w.stack("lamp-7", letters)
 	id := w.startJob(`{"kind":"redrive","filter":{},"reason":"back","actor":"ann","rate":10}`)
 	brokertest.Eventually(t, "the job has begun", func() bool { return w.jobOf(id).Results["redriven"] > 2 })
 	w.check(w.stop())
@@ -135,10 +145,10 @@ func TestJobGoesOnAfterARestart(t *testing.T) {
 	w.start(func(*Settings) {})
 	w.waitReady()
 	brokertest.Within(t, 60*time.Second, "the job is done", func() bool { return w.jobOf(id).State == "done" })
-	if j := w.jobOf(id); j.Results["redriven"] != 20 {
+	if j := w.jobOf(id); j.Results["redriven"] != letters {
 		t.Errorf("job %+v", j)
 	}
-	if n := w.broker.Depth(t, topology.WorkQueue("default")); n != 20 {
+	if n := w.broker.Depth(t, topology.WorkQueue("default")); n != letters {
 		t.Errorf("%d commands in the queue", n)
 	}
 }

@@ -40,7 +40,7 @@ func TestRatesAreLimited(t *testing.T) {
 
 func TestKeysAreLimited(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(_ *world, s *Settings) { s.Limits = Limits{KeyRate: 2} })
+	w := newWorld(t, func(_ *world, s *Settings) { s.Limits = Limits{KeyRate: 0.1} }) // a bucket of one
 	limited := false
 	for range 20 {
 		if a := w.do("GET", "/v1/lanes", ""); a.status == 429 {

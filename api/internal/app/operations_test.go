@@ -171,7 +171,7 @@ func refusals(t *testing.T, w *world) {
 	lane := w.laneOf("tight", func(l *topology.Lane) { l.MaxLength = 1 })
 	full := w.bury(func(l *deadletter.Letter) { l.Device = lane })
 	brokertest.Eventually(t, "the lane is full", func() bool {
-		return w.post(lane, `{"jsonrpc":"2.0","method":"host.info"}`).status == 503
+		return strings.Contains(w.post(lane, `{"jsonrpc":"2.0","method":"host.info"}`, "Cupline-TTL", "10m").body, "queue_full")
 	})
 	w.expect(w.do("POST", "/v1/dead-letters/"+full+"/redrive", why), 503, "queue_full")
 	if l := w.letterOf(full); l.State != "open" || l.RedrivenAs != "" {
@@ -315,7 +315,7 @@ func TestQueues(t *testing.T) {
 				}
 			})
 			w.key = w.newKey("acme", "chief", auth.OpsPlatform, auth.CommandsSend)
-			w.expect(w.post("lamp-1", `{"jsonrpc":"2.0","method":"host.info"}`), 202, "")
+			w.expect(w.post("lamp-1", `{"jsonrpc":"2.0","method":"host.info"}`, "Cupline-TTL", "10m"), 202, "")
 			var picture struct {
 				Source string
 				Queues []struct {
@@ -324,7 +324,7 @@ func TestQueues(t *testing.T) {
 					Unacked     *int
 				}
 			}
-			brokertest.Within(t, 30*time.Second, "the command is seen", func() bool {
+			brokertest.Eventually(t, "the command is seen", func() bool {
 				picture.Queues = nil
 				a := w.do("GET", "/v1/queues", "")
 				w.expect(a, 200, "")

@@ -52,6 +52,9 @@ type Settings struct {
 
 	Log   telemetry.LogConfig
 	Trace tracing.Settings
+
+	// Look is lookLimit, for tests that know nothing of how busy the machine is. Default lookLimit.
+	Look time.Duration
 }
 
 // Check reports every problem that no single value shows.

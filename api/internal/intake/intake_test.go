@@ -230,7 +230,7 @@ func TestPublishIsBounded(t *testing.T) {
 	if err != nil || results[0].Problem.Code != problem.InDoubt || !errors.Is(results[0].Problem, context.DeadlineExceeded) {
 		t.Errorf("%+v %v", results, err)
 	}
-	if took := time.Since(began); took < 20*time.Millisecond || took > 5*time.Second {
+	if took := time.Since(began); took < 20*time.Millisecond || took > 30*time.Second { // for ever otherwise
 		t.Errorf("took %s", took)
 	}
 }

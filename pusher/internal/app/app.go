@@ -65,7 +65,7 @@ type App struct {
 func New(ctx context.Context, cfg Settings, log *zap.Logger, level zap.AtomicLevel) (*App, error) {
 	a := &App{
 		cfg: cfg, log: log, registry: telemetry.NewRegistry(),
-		group: lifecycle.New(log, cfg.Drain+drainGrace+teardown),
+		group: lifecycle.New(log, cfg.Drain+cfg.Grace+teardown),
 		wheel: wheel.New(cfg.Tick),
 	}
 	a.internal = telemetry.NewServer(telemetry.ServerConfig{
@@ -142,7 +142,7 @@ func (a *App) links(context.Context) error {
 func (a *App) listen(context.Context) error {
 	a.group.Add("sockets", nil, a.sockets.Stop)
 	a.group.Add("drain", nil, func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, a.cfg.Drain+drainGrace+teardown/3)
+		ctx, cancel := context.WithTimeout(ctx, a.cfg.Drain+a.cfg.Grace+teardown/3)
 		defer cancel()
 		return a.hub.Drain(ctx)
 	})

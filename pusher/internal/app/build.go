@@ -83,7 +83,7 @@ func (a *App) database(ctx context.Context) error {
 	}
 	a.metrics.limit.Set(float64(a.cfg.Connections))
 	verifier := identity.VerifierConfig{
-		Now: a.clock.Now, Log: a.log, LoadTimeout: lookupLimit, Claims: a.cfg.Tokens.Claims, Tickets: true,
+		Now: a.clock.Now, Log: a.log, LoadTimeout: a.cfg.Lookup, Claims: a.cfg.Tokens.Claims, Tickets: true,
 		OnRevoke: func(tenant, client, keyID string) { a.hub.Revoked(tenant, client, keyID) },
 	}
 	if a.cfg.Tokens.JWKS != "" {
@@ -130,7 +130,7 @@ func (a *App) delivery(context.Context) error {
 	})
 	a.hub = hub.New(hub.Config{
 		MaxSessions: a.cfg.ClientConnections, MaxTenant: a.cfg.TenantConnections, Keep: a.cfg.Reconnect, Reread: reread, RereadAfter: rereadAfter,
-		Patience: a.cfg.Patience, DrainLimit: a.cfg.Drain, DrainGrace: drainGrace,
+		Patience: a.cfg.Patience, DrainLimit: a.cfg.Drain, DrainGrace: a.cfg.Grace,
 		Table:   feed.Table{Link: a.slotLink, Slot: a.cfg.Slot},
 		Notices: feed.Notices{Publisher: a.publisher, Log: a.log},
 		Reader:  a.reader, Observer: a.metrics, Wheel: a.wheel, Now: time.Now, Log: a.log,
@@ -170,7 +170,7 @@ func (a *App) sessions() *session.Config {
 	return &session.Config{
 		Limits: session.Limits{
 			Window: a.cfg.Window, WindowBytes: a.cfg.WindowBytes,
-			Hello: a.cfg.Hello, Join: a.cfg.BindLimit, Lookup: lookupLimit,
+			Hello: a.cfg.Hello, Join: a.cfg.BindLimit, Lookup: a.cfg.Lookup,
 			Ping: a.cfg.Ping, Pong: a.cfg.Pong, Unacked: a.cfg.Unacked, AckTimeout: a.cfg.AckTimeout,
 			Dwell: a.cfg.LagDwell, Reconnect: a.cfg.Reconnect, FrameRate: a.cfg.FrameRate,
 		},

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -76,6 +77,9 @@ type Settings struct {
 
 	// Tick is the grain of all deadlines of connections; tests make it finer. Default 100 ms.
 	Tick time.Duration
+	// Lookup bounds one question to the database on a client's way in, and Grace is what a client has from its moment of
+	// draining to its close; tests that know nothing of how busy the machine is take more. Default 3 s each.
+	Lookup, Grace time.Duration
 }
 
 // Check reports every problem, and fills in what has no fixed default.
@@ -140,6 +144,7 @@ func (s *Settings) Check() error {
 	if s.Tick <= 0 {
 		s.Tick = 100 * time.Millisecond
 	}
+	s.Lookup, s.Grace = cmp.Or(s.Lookup, lookupLimit), cmp.Or(s.Grace, drainGrace)
 	return errors.Join(problems...)
 }
 

@@ -46,7 +46,7 @@ func newReceipts(t *testing.T, tweak func(*ReceiptsConfig)) (*Receipts, *book) {
 	t.Helper()
 	b := &book{writes: make(chan []Mark, 100), answer: make(chan error, 100)}
 	cfg := ReceiptsConfig{
-		Name: "book", Write: b.write, Timeout: 10 * time.Second, Retry: 10 * time.Millisecond, Backlog: 100,
+		Name: "book", Write: b.write, Timeout: time.Minute, Retry: 10 * time.Millisecond, Backlog: 100,
 		Forgotten: func(n int) {
 			b.mu.Lock()
 			defer b.mu.Unlock()
@@ -82,7 +82,7 @@ func (k ticket) acked(t *testing.T) {
 	t.Helper()
 	select {
 	case <-k:
-	case <-time.After(10 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Fatal("not acked")
 	}
 }
@@ -284,7 +284,7 @@ func TestAwaitHoldsUntilAClientsAcksAreNoted(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Fatal("all are noted, and it still waits")
 	}
 	r.mu.Lock()

@@ -66,7 +66,7 @@ func TestClientThatWentIsNotBound(t *testing.T) {
 	_, first := r.open("first", "")
 	<-r.table.calls
 	l, done := r.open("web", "")
-	eventually(t, "it waits", func() bool { return r.find(Key{"t", "web"}) != nil })
+	eventually(t, "it waits", func() bool { return len(r.allSessions()) == 2 })
 	l.LetGo()
 	release()
 	<-first
@@ -80,7 +80,7 @@ func TestClientThatWentIsNotBound(t *testing.T) {
 
 func TestPlaceIsKeptForAWhile(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(c *Config) { c.Keep = 50 * time.Millisecond }).up()
+	r := newRig(t, nil).up()
 	l := r.connect("web", "")
 	l.Lost()
 	r.deliver("web", 1).is(t, string(session.NotConnected))
@@ -88,16 +88,18 @@ func TestPlaceIsKeptForAWhile(t *testing.T) {
 		t.Fatal("unbound at once")
 	}
 	again := r.connect("web", l.ID())
-	r.passes(100 * time.Millisecond) // past the time that was to end its keeping
-	if !r.table.has("web") {
-		t.Fatal("unbound under a client that came back")
+	r.find(Key{"t", "web"}).Fire(time.Now().Add(2 * r.Hub.cfg.Keep)) // past the time that was to end its keeping
+	if err := r.binder.settled(t.Context()); err != nil || !r.table.has("web") {
+		t.Fatalf("unbound under a client that came back (%v)", err)
 	}
-	again.Lost()
-	eventually(t, "unbound", func() bool { return !r.table.has("web") })
-	eventually(t, "forgotten", func() bool { return r.find(Key{"t", "web"}) == nil })
 	if len(r.released) != 0 {
 		t.Fatalf("released %v, although it came back here", r.released)
 	}
+	again.LetGo()
+	brief := newRig(t, func(c *Config) { c.Keep = 50 * time.Millisecond }).up()
+	brief.connect("web", "").Lost()
+	eventually(t, "unbound", func() bool { return !brief.table.has("web") })
+	eventually(t, "forgotten", func() bool { return brief.find(Key{"t", "web"}) == nil })
 }
 
 func TestReleases(t *testing.T) {
@@ -229,10 +231,13 @@ func TestMailIsReadAgainAfterAFailure(t *testing.T) {
 	p.reading = true // as if a reader had it
 	p.mu.Unlock()
 	p.ReadFailed()
-	eventually(t, "read again", func() bool {
+	eventually(t, "read again, to the end", func() bool { // while somebody is at it an announcement is left to him
 		r.mu.Lock()
-		defer r.mu.Unlock()
-		return len(r.reads) == 1
+		reads := len(r.reads)
+		r.mu.Unlock()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return reads == 1 && !p.reading
 	})
 	r.Announced(Key{"t", "web"})
 	if len(r.reads) != 2 {

@@ -15,6 +15,9 @@ import (
 	"github.com/cupline/cupline/schema/push"
 )
 
+// waitLimit bounds every wait of a test.
+const waitLimit = time.Minute
+
 // table is a broker's table of bindings. While held, calls wait.
 type table struct {
 	mu    sync.Mutex
@@ -120,7 +123,7 @@ func newRig(t testing.TB, tweak func(*Config)) *rig {
 	r.Hub = New(cfg)
 	r.cfg = session.Config{
 		Limits: session.Limits{
-			Window: 8, WindowBytes: 1 << 20, Hello: time.Minute, Join: 10 * time.Second, Lookup: time.Second, Ping: time.Minute,
+			Window: 8, WindowBytes: 1 << 20, Hello: time.Minute, Join: waitLimit, Lookup: time.Second, Ping: time.Minute,
 			Pong: time.Minute, Unacked: time.Minute, AckTimeout: time.Hour, Dwell: time.Millisecond, Reconnect: time.Minute,
 		},
 		Verifier: r, Hub: r.Hub, Mailbox: r, Receipts: r, Observer: sessionObserver{}, Wheel: w,
@@ -221,7 +224,7 @@ func (l *line) expect(t testing.TB, part string) {
 		}
 	case code := <-l.code:
 		t.Fatalf("closed with %d, want %s", code, part)
-	case <-time.After(10 * time.Second):
+	case <-time.After(waitLimit):
 		t.Fatalf("nothing came, want %s", part)
 	}
 }
@@ -233,7 +236,7 @@ func (l *line) closes(t testing.TB, code push.CloseCode) {
 		if got != code {
 			t.Fatalf("closed with %d, want %d", got, code)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(waitLimit):
 		t.Fatalf("not closed, want %d", code)
 	}
 }
@@ -265,7 +268,7 @@ func (p *parcel) is(t testing.TB, want string) {
 		if got != want {
 			t.Fatalf("verdict %s, want %s", got, want)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(waitLimit):
 		t.Fatalf("no verdict, want %s", want)
 	}
 }
@@ -275,7 +278,7 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	poll := time.NewTicker(time.Millisecond)
 	defer poll.Stop()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); <-poll.C {
+	for deadline := time.Now().Add(waitLimit); !ok(); <-poll.C {
 		if time.Now().After(deadline) {
 			t.Fatalf("never: %s", what)
 		}

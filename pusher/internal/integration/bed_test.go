@@ -139,6 +139,8 @@ func (b *bed) settings(t testing.TB, slot string) app.Settings {
 		t.Fatal(err)
 	}
 	s.Tick = 10 * time.Millisecond
+	// A machine that stands still for some seconds is neither a client that does not ack nor a database that is away.
+	s.Unacked, s.AckTimeout, s.Lookup = time.Minute, 2*time.Minute, patience
 	return s
 }
 
@@ -200,7 +202,7 @@ func (p *pusher) abandon(t testing.TB) {
 
 func (p *pusher) get(t testing.TB, path string) (status int, body string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.InternalAddr()+path, nil)
 	if err != nil {
@@ -231,7 +233,7 @@ func (p *pusher) ready(t testing.TB) (ok bool, missing map[string]string) {
 
 func (p *pusher) eventuallyReady(t testing.TB) {
 	t.Helper()
-	brokertest.Within(t, 30*time.Second, "pusher "+p.slot+" is ready", func() bool {
+	brokertest.Eventually(t, "pusher "+p.slot+" is ready", func() bool {
 		ok, _ := p.ready(t)
 		return ok
 	})

@@ -50,7 +50,7 @@ type client struct {
 }
 
 // patience bounds every wait of a client.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // dial opens a socket; hello is not said yet.
 func (p *pusher) dial(t testing.TB, header http.Header, subprotocols ...string) *client {
@@ -119,6 +119,20 @@ func (p *pusher) connect(t testing.TB, token string, hello ...push.ClientFrame) 
 		t.Fatalf("got %+v, want welcome", c.welcome)
 	}
 	return c
+}
+
+// letIn tries to open a session, and reports whether it was welcomed: room that somebody had is free some time after he
+// was told that his socket is closed.
+func (p *pusher) letIn(t testing.TB, token string) bool {
+	t.Helper()
+	c := p.dial(t, bearer(token))
+	_ = c.ws.WriteMessage(websocket.TextMessage, push.ClientFrame{Type: push.TypeHello}.Line()) // one that is turned away at once is closed by now
+	select {
+	case f, open := <-c.frames:
+		return open && f.Type == push.TypeWelcome
+	case <-time.After(patience):
+		return false
+	}
 }
 
 func (c *client) send(t testing.TB, f push.ClientFrame) {

@@ -117,7 +117,7 @@ func TestPusherDies(t *testing.T) {
 	if len(got) != 2 || got[sent[0]].CommandID == "" || got[sent[1]].CommandID == "" {
 		t.Fatalf("got %+v", got)
 	}
-	if took := time.Since(began); took > topology.PushTTL+5*time.Second {
+	if took := time.Since(began); took > topology.PushTTL+20*time.Second { // with what a busy machine takes for the rest
 		t.Fatalf("took %s", took)
 	}
 }
@@ -134,7 +134,10 @@ func TestLinkIsCut(t *testing.T) {
 	c.outcome(t)
 	c.outcome(t)
 	proxy.Refuse()
-	brokertest.Eventually(t, "the pusher is not ready", func() bool { ok, _ := p.ready(t); return !ok })
+	brokertest.Eventually(t, "the slot's link is seen to be cut", func() bool {
+		_, missing := p.ready(t)
+		return missing["broker (pusher-slot)"] != ""
+	})
 	c.ack(t, 1)
 	// The exchange vanishes, as when all nodes restart, and takes the binding with it.
 	b.broker.Do(t, "delete the exchange", func(ctx context.Context, s *broker.Session) error {
@@ -170,9 +173,7 @@ func TestBrokerStaysAway(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)
 	proxy := b.broker.Proxy(t)
-	p := b.start(t, "slot-0", b.throughProxy(proxy), func(s *app.Settings) {
-		s.Patience, s.BindLimit = 300*time.Millisecond, 3*time.Second
-	})
+	p := b.start(t, "slot-0", b.throughProxy(proxy), func(s *app.Settings) { s.Patience = 300 * time.Millisecond })
 	token := b.key(t, "web")
 	c := p.connect(t, token)
 	proxy.Refuse()
@@ -204,7 +205,8 @@ func TestUnbindOnMiss(t *testing.T) {
 func TestDrain(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)
-	p, other := b.start(t, "slot-0"), b.start(t, "slot-1")
+	// The one that goes when it is asked to has time for it, whatever else the machine does.
+	p, other := b.start(t, "slot-0", func(s *app.Settings) { s.Grace = 10 * time.Second }), b.start(t, "slot-1")
 	var clients []*client
 	var tokens []string
 	for _, name := range ids(5) {
@@ -289,8 +291,8 @@ func TestDatabaseAway(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)
 	proxy := b.database.Proxy(t)
+	token := b.key(t, "web") // before anybody listens: being told of a key is to forget it
 	p := b.start(t, "slot-0", func(s *app.Settings) { s.DatabaseURL = settings.Secret(b.database.ProxyURL(proxy)) })
-	token := b.key(t, "web")
 	c := p.connect(t, token)
 	o := outcome("web", "1")
 	b.decided(t, o.CommandID, "web")
@@ -335,7 +337,6 @@ func TestFreeSlotIsPruned(t *testing.T) {
 	if bindings := b.broker.Bindings(t, topology.ClientsExchange); len(bindings) != 0 {
 		t.Fatalf("left: %+v", bindings)
 	}
-	if b.broker.QueueExists(t, topology.SlotLock("gone")) {
-		t.Fatal("the lock is held still")
-	}
+	// It goes last, behind the queue.
+	brokertest.Eventually(t, "the slot's lock is free", func() bool { return !b.broker.QueueExists(t, topology.SlotLock("gone")) })
 }

@@ -69,7 +69,7 @@ func TestPastTheWindow(t *testing.T) {
 func TestSlowClientCostsNobodyElse(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)
-	p := b.start(t, "slot-0", func(s *app.Settings) { s.Unacked, s.AckTimeout = time.Second, 5*time.Second })
+	p := b.start(t, "slot-0", func(s *app.Settings) { s.Unacked, s.AckTimeout = 5*time.Second, 15*time.Second })
 	token := b.key(t, "slow")
 	slow, fast := p.connect(t, token), p.connect(t, b.key(t, "fast"))
 	b.publish(t, "slow", ids(3)...)
@@ -146,7 +146,7 @@ func TestCrowded(t *testing.T) {
 func TestSeveralSockets(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)
-	p := b.start(t, "slot-0", func(s *app.Settings) { s.Unacked = 1500 * time.Millisecond })
+	p := b.start(t, "slot-0", func(s *app.Settings) { s.Unacked = 8 * time.Second }) // far more than either needs to ack
 	token := b.key(t, "web")
 	b.publish(t, "web", "stored")
 	b.eventuallyWaiting(t, "web", 1)
@@ -203,7 +203,7 @@ func TestStalledSocketLeavesTheMailboxToOthers(t *testing.T) {
 func TestPingAndPong(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)
-	p := b.start(t, "slot-0", func(s *app.Settings) { s.Ping, s.Pong = 200*time.Millisecond, 1500*time.Millisecond })
+	p := b.start(t, "slot-0", func(s *app.Settings) { s.Ping, s.Pong = 200*time.Millisecond, 8*time.Second })
 	c := p.connect(t, b.key(t, "web"))
 	for range 3 {
 		if f := <-c.frames; f.Type != push.TypePing {

@@ -30,8 +30,8 @@ func TestTokensOpenSocketsAndEndThem(t *testing.T) {
 	t.Parallel()
 	b, issuer := newBed(t), jwttest.New(t)
 	p := b.start(t, "slot-0", withTokens(issuer))
-	refreshed := p.connect(t, issuer.Sign(t, "rsa", claims(issuer, "app", 8*time.Second)))
-	ends := p.connect(t, issuer.Sign(t, "ec", claims(issuer, "web", 8*time.Second)))
+	refreshed := p.connect(t, issuer.Sign(t, "rsa", claims(issuer, "app", 12*time.Second)))
+	ends := p.connect(t, issuer.Sign(t, "ec", claims(issuer, "web", 12*time.Second)))
 	refreshed.send(t, push.ClientFrame{Type: push.TypeAuth, Token: issuer.Sign(t, "ed", claims(issuer, "app", time.Hour))})
 	ends.closesWith(t, push.TokenExpired)
 	id := b.publish(t, "app", "1")[0]

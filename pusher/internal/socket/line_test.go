@@ -76,7 +76,7 @@ func TestNothingStaysInTheBuffer(t *testing.T) {
 		sent <- nil
 	}()
 	for answers := 0; answers < frames; {
-		_ = ws.SetReadDeadline(time.Now().Add(10 * time.Second))
+		_ = ws.SetReadDeadline(time.Now().Add(30 * time.Second))
 		_, message, err := ws.ReadMessage()
 		if err != nil {
 			t.Fatalf("after %d answers: %v", answers, err)
@@ -105,7 +105,7 @@ func TestIdleConnectionEnds(t *testing.T) {
 	session.End(4200)
 	<-s.left
 	// It never answers the close; the server gives up, and the line ends.
-	_ = silent.NetConn().SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = silent.NetConn().SetReadDeadline(time.Now().Add(30 * time.Second))
 	for b := make([]byte, 1024); ; {
 		if _, err := silent.NetConn().Read(b); err != nil {
 			break
@@ -118,7 +118,7 @@ func noneIsLeft(t *testing.T, s testServer) {
 	t.Helper()
 	poll := time.NewTicker(time.Millisecond)
 	defer poll.Stop()
-	for deadline := time.Now().Add(10 * time.Second); len(s.all()) > 0; <-poll.C {
+	for deadline := time.Now().Add(30 * time.Second); len(s.all()) > 0; <-poll.C {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d connections are left", len(s.all()))
 		}

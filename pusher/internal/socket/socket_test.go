@@ -66,11 +66,11 @@ func serve(t testing.TB, tweak func(*Config)) testServer {
 		t.Fatal(err)
 	}
 	cfg := Config{
-		Addr: "127.0.0.1:0", MaxConnections: 100_000, HeaderLimit: 5 * time.Second, WriteLimit: 5 * time.Second,
+		Addr: "127.0.0.1:0", MaxConnections: 100_000, HeaderLimit: 30 * time.Second, WriteLimit: 30 * time.Second,
 		CloseLimit: time.Second, QueueBytes: 64 << 10, Log: zap.NewNop(),
 		Session: &session.Config{
 			Limits: session.Limits{
-				Window: 64, WindowBytes: 256 << 10, Hello: 10 * time.Second, Join: time.Second, Lookup: time.Second,
+				Window: 64, WindowBytes: 256 << 10, Hello: 30 * time.Second, Join: time.Second, Lookup: time.Second,
 				Ping: time.Minute, Pong: time.Minute, Unacked: time.Minute, AckTimeout: time.Hour, Dwell: time.Second, Reconnect: time.Minute,
 			},
 			Verifier: h, Hub: h, Mailbox: h, Receipts: h, Observer: observer{}, Wheel: w,
@@ -85,7 +85,7 @@ func serve(t testing.TB, tweak func(*Config)) testServer {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
 		if err := errors.Join(s.Close(ctx), s.Stop(ctx), w.Stop(ctx)); err != nil {
 			t.Error(err)
@@ -96,7 +96,7 @@ func serve(t testing.TB, tweak func(*Config)) testServer {
 
 func (s testServer) dial(t testing.TB, header http.Header) *websocket.Conn {
 	t.Helper()
-	dialer := websocket.Dialer{Subprotocols: []string{push.Subprotocol}, HandshakeTimeout: 5 * time.Second}
+	dialer := websocket.Dialer{Subprotocols: []string{push.Subprotocol}, HandshakeTimeout: 30 * time.Second}
 	ws, _, err := dialer.DialContext(t.Context(), "ws://"+s.Addr()+Path, header)
 	if err != nil {
 		t.Fatal(err)
@@ -124,7 +124,7 @@ func item(size int) *session.Item {
 
 func closeCode(t testing.TB, ws *websocket.Conn) int {
 	t.Helper()
-	_ = ws.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = ws.SetReadDeadline(time.Now().Add(30 * time.Second))
 	for {
 		_, _, err := ws.ReadMessage()
 		var closed *websocket.CloseError
