@@ -60,10 +60,12 @@ const (
 
 	fetchSQL = `select seq, command_id, raw_id, redrive, device, method, lane, origin, reason, accepted_at, decided_at, response, trace
 		from (select *, sum(size) over (order by seq) as total from (
-			select * from mailbox where tenant = $1 and client = $2 and acked_at is null
+			select * from mailbox where tenant = $1 and client = $2 and acked_at is null and seq >= $6
 				and command_id not in (select unnest($3::uuid[]))
 			order by seq limit $4) as oldest) as summed
 		where total <= $5 or total = size order by seq`
+
+	oldestSQL = `select coalesce(min(seq), 0) from mailbox where tenant = $1 and client = $2 and acked_at is null and seq >= $3`
 
 	// gotSQL leaves word of an outcome that has no row anywhere; put finds it.
 	gotSQL = `insert into mailbox (tenant, client, command_id, raw_id, redrive, device, method, lane, origin, reason,
@@ -79,15 +81,23 @@ const (
 // on a session), up to maxRows of them and maxBytes of responses, but one at least, and how
 // many wait in all, the excluded included.
 func (s *Store) Fetch(ctx context.Context, tenant, client string, exclude []uuid.UUID, maxRows int, maxBytes int64) (items []Item, waiting int64, err error) {
+	items, waiting, _, err = s.FetchFrom(ctx, tenant, client, 0, exclude, maxRows, maxBytes)
+	return items, waiting, err
+}
+
+// FetchFrom is Fetch that looks at no seq below from. oldest is the seq of the first outcome from there on that is not acked, be it excluded or
+// not; 0 for none. Since a client's outcomes are stored in the order of their seq and stay acked once they are, the next look may
+// begin there: else it goes through the index's entries of all that was acked before, until a vacuum has taken them away.
+func (s *Store) FetchFrom(ctx context.Context, tenant, client string, from int64, exclude []uuid.UUID, maxRows int, maxBytes int64) (items []Item, waiting, oldest int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	conn, err := session.Acquire(ctx, s.pool.Pool)
 	if err != nil {
-		return nil, 0, store.Fault("fetch from a mailbox", err)
+		return nil, 0, 0, store.Fault("fetch from a mailbox", err)
 	}
 	defer conn.Release()
 	var batch pgx.Batch
-	batch.Queue(fetchSQL, tenant, client, plain(exclude), maxRows, maxBytes).Query(func(rows pgx.Rows) error {
+	batch.Queue(fetchSQL, tenant, client, plain(exclude), maxRows, maxBytes, from).Query(func(rows pgx.Rows) error {
 		items, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (Item, error) {
 			i := Item{Tenant: tenant, Client: client}
 			err := row.Scan(&i.Seq, (*[16]byte)(&i.CommandID), &i.RawID, &i.Redrive, &i.Device, &i.Method, &i.Lane,
@@ -99,10 +109,11 @@ func (s *Store) Fetch(ctx context.Context, tenant, client string, exclude []uuid
 	})
 	var counts Counts
 	batch.Queue(waitingSQL, tenant, client).QueryRow(counts.scan)
+	batch.Queue(oldestSQL, tenant, client, from).QueryRow(func(row pgx.Row) error { return row.Scan(&oldest) })
 	if err := conn.SendBatch(ctx, &batch).Close(); err != nil {
-		return nil, 0, store.Fault("fetch from a mailbox", err)
+		return nil, 0, 0, store.Fault("fetch from a mailbox", err)
 	}
-	return items, counts.Waiting, nil
+	return items, counts.Waiting, oldest, nil
 }
 
 // Counts of a client; all zero for one that never had an outcome here.

@@ -107,6 +107,37 @@ func TestPutFetchAck(t *testing.T) {
 	wantCounts(t, s, "nobody", mailbox.Counts{})
 }
 
+// A look that goes on where everything before is acked finds what one from the beginning finds, but for what is below.
+func TestFetchFromWhereAllBeforeIsAcked(t *testing.T) {
+	t.Parallel()
+	s := mailbox.New(storetest.Database(t).Pool(t), mailbox.Limits{})
+	all := []mailbox.Item{item("web", "a"), item("web", "b"), item("web", "c")}
+	put(t, s, all...)
+	look := func(from int64, excluded ...uuid.UUID) (letters string, waiting, oldest int64) {
+		t.Helper()
+		got, waiting, oldest, err := s.FetchFrom(t.Context(), "acme", "web", from, excluded, 10, 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, it := range got {
+			letters += string(it.Response)
+		}
+		return letters, waiting, oldest
+	}
+	_, _, first := look(0)
+	if letters, waiting, oldest := look(first, all[0].CommandID); letters != "bc" || waiting != 3 || oldest != first {
+		t.Errorf("beside one in flight: %q of %d, the oldest is %d and not %d", letters, waiting, oldest, first)
+	}
+	ack(t, s, all[0])
+	letters, waiting, second := look(first)
+	if letters != "bc" || waiting != 2 || second <= first {
+		t.Errorf("with one acked: %q of %d, the oldest is %d behind %d", letters, waiting, second, first)
+	}
+	if letters, waiting, oldest := look(second + 1000); letters != "" || waiting != 2 || oldest != 0 {
+		t.Errorf("past all: %q of %d, the oldest is %d", letters, waiting, oldest)
+	}
+}
+
 func TestFetchKeepsToItsWindow(t *testing.T) {
 	t.Parallel()
 	s := mailbox.New(storetest.Database(t).Pool(t), mailbox.Limits{})

@@ -222,6 +222,29 @@ func TestDrainOutOfTime(t *testing.T) {
 	l.closes(t, push.Drained)
 }
 
+// A mailbox is read from where all before is acked, and from its beginning when nothing is there though something waits.
+func TestMailboxIsReadFromItsOldest(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	p := &Place{hub: r.Hub}
+	for _, step := range []struct {
+		waiting, oldest int64
+		from            int64
+		again           bool
+	}{
+		{waiting: 5, oldest: 70, from: 70},
+		{waiting: 2, oldest: 73, from: 73},
+		{waiting: 0, oldest: 0, from: 73},             // what comes next is behind
+		{waiting: 1, oldest: 0, from: 0, again: true}, // a database that was restored
+		{waiting: 1, oldest: 0, from: 0},
+	} {
+		r := Read{From: p.from, session: &session.Session{}}
+		if again := p.Filled(r, nil, step.waiting, step.oldest); again != step.again || p.from != step.from {
+			t.Fatalf("%+v: goes on at %d, again %v", step, p.from, again)
+		}
+	}
+}
+
 func TestMailIsReadAgainAfterAFailure(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil).up()

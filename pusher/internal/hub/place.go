@@ -32,6 +32,8 @@ type Place struct {
 	wanted, reading bool
 	readAt          time.Time // when to look again; zero is not
 	reader          *session.Session
+	// from is a seq of the mailbox below which all was acked at some look; 0 before the first.
+	from int64
 
 	queued [2]bool // in the binder's lists; guarded by the binder
 }
@@ -126,9 +128,10 @@ func (p *Place) readLater(at time.Time) {
 	}
 }
 
-// Read is one look into a mailbox: leave out Exclude, and fetch up to Outcomes and Bytes.
+// Read is one look into a mailbox: begin at the seq From, leave out Exclude, and fetch up to Outcomes and Bytes.
 type Read struct {
 	Key             Key
+	From            int64
 	Exclude         []uuid.UUID
 	Outcomes, Bytes int
 
@@ -144,7 +147,7 @@ func (p *Place) NextRead() (r Read, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.wanted = false
-	r = Read{Key: p.key}
+	r = Read{Key: p.key, From: p.from}
 	var chosen session.InFlight
 	for _, s := range p.sessions {
 		// Ids are gathered as we go; those of a stalled session only when it is the one to read.
@@ -174,9 +177,9 @@ func (r *Read) leaveOut(f session.InFlight) {
 	r.Exclude, r.stored, r.recent = f.IDs, r.stored+f.Stored, r.recent+f.Recent
 }
 
-// Filled hands over what a read found, and how many wait in all. It reports whether to
-// read again; if not, the place is no longer queued.
-func (p *Place) Filled(r Read, items []*session.Item, waiting int64) (again bool) {
+// Filled hands over what a read found, how many wait in all, and the oldest seq of those from the read's own on; 0 when there was none. It
+// reports whether to read again; if not, the place is no longer queued.
+func (p *Place) Filled(r Read, items []*session.Item, waiting, oldest int64) (again bool) {
 	now := p.hub.cfg.Now()
 	more := waiting - int64(len(items)) - r.stored
 	sent, full := r.session.Fill(now, items, more, more-r.recent)
@@ -188,6 +191,13 @@ func (p *Place) Filled(r Read, items []*session.Item, waiting int64) (again bool
 		}
 	}
 	again = p.wanted || full && sent > 0
+	switch {
+	case oldest > 0:
+		p.from = oldest
+	case waiting > 0 && r.From > 0:
+		// A database that was restored counts seqs anew: what waits is below.
+		p.from, again = 0, true
+	}
 	p.reading = again
 	return again
 }

@@ -157,7 +157,7 @@ func (r *rig) Read(p *Place) {
 	case ok && r.failing:
 		p.ReadFailed()
 	case ok:
-		p.Filled(ask, nil, 0)
+		p.Filled(ask, nil, 0, 0)
 	}
 }
 func (r *rig) Release(_ Key, id string) {

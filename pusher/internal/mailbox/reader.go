@@ -18,7 +18,7 @@ import (
 
 // Shelf is what outcomes are fetched from; store/mailbox.
 type Shelf interface {
-	Fetch(ctx context.Context, tenant, client string, exclude []uuid.UUID, maxRows int, maxBytes int64) (items []mailbox.Item, waiting int64, err error)
+	FetchFrom(ctx context.Context, tenant, client string, from int64, exclude []uuid.UUID, maxRows int, maxBytes int64) (items []mailbox.Item, waiting, oldest int64, err error)
 }
 
 // ReaderConfig of a Reader. All fields but Tracer are required.
@@ -130,7 +130,7 @@ func (r *Reader) read(ctx context.Context, p *hub.Place) (again bool) {
 	}
 	limited, cancel := context.WithTimeout(ctx, r.cfg.Timeout)
 	defer cancel()
-	rows, waiting, err := r.cfg.Shelf.Fetch(limited, ask.Key.Tenant, ask.Key.Client, ask.Exclude, ask.Outcomes, int64(ask.Bytes))
+	rows, waiting, oldest, err := r.cfg.Shelf.FetchFrom(limited, ask.Key.Tenant, ask.Key.Client, ask.From, ask.Exclude, ask.Outcomes, int64(ask.Bytes))
 	if err != nil {
 		if ctx.Err() == nil {
 			r.cfg.Log.Warn("mailbox not read; it is tried again",
@@ -144,7 +144,7 @@ func (r *Reader) read(ctx context.Context, p *hub.Place) (again bool) {
 		r.trace(&rows[i])
 		items = append(items, item(&rows[i]))
 	}
-	return p.Filled(ask, items, waiting)
+	return p.Filled(ask, items, waiting, oldest)
 }
 
 // trace goes on with the trace that an outcome was stored with; nothing begins here.
