@@ -92,6 +92,8 @@ func TestStatementsFindTheirRowByItsOwnIndex(t *testing.T) {
 		{reclaimSQL, "ledger_command", []any{"a", "b", []byte("c"), 0, id, id, id}},
 		{decideSQL, "ledger_command", []any{"a", "b", []byte("c"), 0, id, []byte("d"), "e", "f", true}},
 		{deliveredSQL, "ledger_command", []any{id, "a", "b"}},
+		{allDeliveredSQL, "ledger_command", []any{[][16]byte{id}, []string{"a"}, []string{"b"}}},
+		{allDeliveredSQL, "Tid Scan on ledger", []any{[][16]byte{id}, []string{"a"}, []string{"b"}}},
 	} {
 		rows, err := conn.Query(t.Context(), "explain "+s.sql, s.args...)
 		if err != nil {

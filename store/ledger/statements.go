@@ -36,6 +36,14 @@ const (
 		where command_id = $1 and tenant is not distinct from $2 and client is not distinct from $3
 		and outcome is not null and delivered_at is null`
 
+	// All of a batch at once, each found as by deliveredSQL: a subquery with an offset is never turned into a join with the
+	// whole table, which would do while that is nearly empty, and is locked in the order of the marks.
+	allDeliveredSQL = `update ledger set delivered_at = clock_timestamp() where ctid = any(array(
+		select l.ctid from unnest($1::uuid[], $2::text[], $3::text[]) as m(command_id, tenant, client) cross join lateral (
+			select ctid from ledger where command_id = m.command_id and tenant is not distinct from m.tenant
+				and client is not distinct from m.client and outcome is not null and delivered_at is null
+			offset 0 for update) as l))`
+
 	settledSQL = `insert into ledger (tenant, client, id, redrive, command_id, digest, raw_id, device, device_type,
 		method, lane, timeout_ms, idempotent, one_way, accepted_at, deadline_at, outcome, origin, reason, decided_at, delivered_at)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, clock_timestamp(),
@@ -58,9 +66,14 @@ func (m *DeliveredMark) queue(b *pgx.Batch) {
 
 func (k *Key) queueSelect(b *pgx.Batch) { b.Queue(selectSQL, k.Tenant, k.Client, k.ID, k.Redrive) }
 
-// QueueDelivered adds a delivered mark to another transaction's batch. Whoever queues several
-// does it in the order of their command ids.
-func QueueDelivered(b *pgx.Batch, mark DeliveredMark) { mark.queue(b) }
+// QueueDelivered adds delivered marks to another transaction's batch, as one statement. They stand in the order of their command ids.
+func QueueDelivered(b *pgx.Batch, marks []DeliveredMark) {
+	ids, tenants, clients := make([][16]byte, len(marks)), make([]string, len(marks)), make([]string, len(marks))
+	for i, m := range marks {
+		ids[i], tenants[i], clients[i] = m.CommandID, m.Tenant, m.Client
+	}
+	b.Queue(allDeliveredSQL, ids, tenants, clients)
+}
 
 // QueueLock reads the row of that key inside of a transaction and locks it. then is called
 // with it, or nil when there is none.

@@ -27,7 +27,8 @@ func TestStatementsFindTheirRowsByTheRightIndex(t *testing.T) {
 		sql, index string
 		args       []any
 	}{
-		{fetchSQL, "mailbox_waiting", []any{"a", "b", [][16]byte{id}, 64, 1000}},
+		{fetchSQL, "mailbox_waiting", []any{"a", "b", [][16]byte{id}, 64, 1000, 70}},
+		{oldestSQL, "mailbox_waiting", []any{"a", "b", 70}},
 		{ackSQL, "mailbox_pkey", []any{"a", "b", [][16]byte{id}, 10, 1000}},
 		{knownSQL, "mailbox_pkey", []any{"a", "b", id}},
 		{knownSQL, "ledger_command", []any{"a", "b", id}},

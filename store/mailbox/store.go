@@ -65,7 +65,8 @@ const (
 			order by seq limit $4) as oldest) as summed
 		where total <= $5 or total = size order by seq`
 
-	oldestSQL = `select coalesce(min(seq), 0) from mailbox where tenant = $1 and client = $2 and acked_at is null and seq >= $3`
+	oldestSQL = `select coalesce((select seq from mailbox
+		where tenant = $1 and client = $2 and acked_at is null and seq >= $3 order by seq limit 1), 0)`
 
 	// gotSQL leaves word of an outcome that has no row anywhere; put finds it.
 	gotSQL = `insert into mailbox (tenant, client, command_id, raw_id, redrive, device, method, lane, origin, reason,
@@ -165,8 +166,12 @@ func (s *Store) ack(ctx context.Context, marks []AckMark) error {
 	for _, b := range boxes {
 		batch.Queue(ackSQL, b.tenant, b.client, byBox[b], s.limits.Outcomes, s.limits.Bytes)
 	}
+	delivered := make([]ledger.DeliveredMark, len(marks))
+	for i, m := range marks {
+		delivered[i] = ledger.DeliveredMark{Tenant: m.Tenant, Client: m.Client, CommandID: m.CommandID}
+	}
+	ledger.QueueDelivered(&batch, delivered)
 	for _, m := range marks {
-		ledger.QueueDelivered(&batch, ledger.DeliveredMark{Tenant: m.Tenant, Client: m.Client, CommandID: m.CommandID})
 		if m.RawID != "" {
 			batch.Queue(gotSQL, m.Tenant, m.Client, [16]byte(m.CommandID), []byte(m.RawID))
 		}

@@ -1,6 +1,7 @@
 package crowd
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -89,7 +90,7 @@ func (c *client) run(ctx context.Context, turn int) {
 
 // listen connects and takes what comes until the connection ends.
 func (c *client) listen(ctx context.Context, target string, online func()) error {
-	conn, err := c.connect(ctx, target)
+	conn, more, err := c.connect(ctx, target)
 	if err != nil {
 		return err
 	}
@@ -102,6 +103,9 @@ func (c *client) listen(ctx context.Context, target string, online func()) error
 	online()
 	c.all.change(func(n *News) { n.Online++ })
 	defer c.all.change(func(n *News) { n.Online-- })
+	if err := c.take(more); err != nil {
+		return err
+	}
 	for {
 		_, message, err := conn.ReadMessage()
 		if err != nil {
@@ -113,42 +117,44 @@ func (c *client) listen(ctx context.Context, target string, online func()) error
 	}
 }
 
-// connect returns when outcomes can come; so many at once do it as the orders say.
-func (c *client) connect(ctx context.Context, target string) (*websocket.Conn, error) {
+// connect returns when outcomes can come, with what came along with the welcome; so many at once do it as the orders say.
+func (c *client) connect(ctx context.Context, target string) (conn *websocket.Conn, more []byte, err error) {
 	select {
 	case c.all.dialling <- struct{}{}:
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return nil, nil, context.Cause(ctx)
 	}
 	defer func() { <-c.all.dialling }()
 	//nolint:bodyclose // the body of a refused handshake is in memory, that of another is the connection
-	conn, _, err := c.all.dialer.DialContext(ctx, target, http.Header{"Authorization": {"Bearer " + c.token}})
+	conn, _, err = c.all.dialer.DialContext(ctx, target, http.Header{"Authorization": {"Bearer " + c.token}})
 	if err != nil {
-		return nil, fmt.Errorf("connect: %w", err)
+		return nil, nil, fmt.Errorf("connect: %w", err)
 	}
-	if err := greet(conn, c.all.orders.Window); err != nil {
+	if more, err = greet(conn, c.all.orders.Window); err != nil {
 		_ = conn.Close() // of no use
-		return nil, fmt.Errorf("greet: %w", err)
+		return nil, nil, fmt.Errorf("greet: %w", err)
 	}
-	return conn, nil
+	return conn, more, nil
 }
 
-func greet(conn *websocket.Conn, window int) error {
+// greet returns what came in one message with the welcome: outcomes that waited.
+func greet(conn *websocket.Conn, window int) (more []byte, err error) {
 	if err := conn.SetReadDeadline(time.Now().Add(welcomeLimit)); err != nil {
-		return err
+		return nil, err
 	}
 	if err := conn.WriteMessage(websocket.TextMessage, push.ClientFrame{Type: push.TypeHello, Window: window}.Line()); err != nil {
-		return err
+		return nil, err
 	}
 	_, message, err := conn.ReadMessage()
 	if err != nil {
-		return err
+		return nil, err
 	}
+	welcome, more, _ := bytes.Cut(message, []byte{'\n'})
 	var first struct {
 		Type string `json:"type"`
 	}
-	if err := json.Unmarshal(message, &first); err != nil || first.Type != push.TypeWelcome {
-		return fmt.Errorf("it says %.200q instead of welcome", message)
+	if err := json.Unmarshal(welcome, &first); err != nil || first.Type != push.TypeWelcome {
+		return nil, fmt.Errorf("it says %.200q instead of welcome", message)
 	}
-	return conn.SetReadDeadline(time.Time{})
+	return more, conn.SetReadDeadline(time.Time{})
 }
