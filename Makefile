@@ -69,11 +69,11 @@ lint: $(BIN)/golangci-lint
 	$(BIN)/golangci-lint run $$(go list -f '{{.Dir}}/...' -m)
 	cd install && GOWORK=off $(BIN)/golangci-lint run ./...
 
-bench: ## throughput and latency through all parts, beside a bare pipeline; BENCH= further flags
-	go run ./bench/cmd/bench --html bench.html --json bench.json $(BENCH)
+bench: ## throughput and latency through all parts, beside a bare pipeline and the stored baseline; BENCH= further flags
+	go run ./bench/cmd/bench --html bench.html --json bench.json --baseline bench/baseline.json $(BENCH)
 
 bench-all: ## the long cases, too: sockets and storms, pushing, mailboxes, scale, backlog, growth, start, the tests' time
-	go run ./bench/cmd/bench --cases all,tests --html bench.html --json bench.json $(BENCH)
+	go run ./bench/cmd/bench --cases all,tests --html bench.html --json bench.json --baseline bench/baseline.json $(BENCH)
 
 bench-pair: ## one thing against another, in turns: PAIR='--b "--set GOGC=400" -- --cases swift', or --a-checkout DIR for another build
 	go run ./bench/cmd/pair $(PAIR)
