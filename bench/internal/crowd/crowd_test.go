@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -170,5 +171,34 @@ func TestPercentile(t *testing.T) {
 	}
 	if d := Percentile(nil, 50); d != 0 {
 		t.Errorf("of none: %s", d)
+	}
+}
+
+// The last line says the latest.
+func TestNewsAreNotOvertaken(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	say := speaker(&out)
+	var got atomic.Int64
+	var speaking sync.WaitGroup
+	for range 8 {
+		speaking.Go(func() {
+			for range 500 {
+				say(func() (News, bool) { return News{Got: got.Add(1)}, true })
+			}
+		})
+	}
+	speaking.Wait()
+	say(func() (News, bool) { return News{}, false })
+	last := int64(0)
+	for line := range bytes.Lines(out.Bytes()) {
+		var n News
+		if err := json.Unmarshal(line, &n); err != nil || n.Got != last+1 {
+			t.Fatalf("%s after %d: %v", line, last, err)
+		}
+		last = n.Got
+	}
+	if last != 8*500 {
+		t.Errorf("the last says %d", last)
 	}
 }

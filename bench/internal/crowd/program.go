@@ -25,13 +25,7 @@ func Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	all := newClients(orders)
 	var speaking sync.WaitGroup
 	say := speaker(out)
-	speaking.Go(func() {
-		every(ctx, newsPause, func() {
-			if n, changed := all.changes(); changed {
-				say(n)
-			}
-		})
-	})
+	speaking.Go(func() { every(ctx, newsPause, func() { say(all.changes) }) })
 	for _, pause := range pauses(orders) {
 		speaking.Go(func() {
 			every(ctx, pause, func() {
@@ -47,7 +41,7 @@ func Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	}
 	for lines.Scan() {
 		if lines.Text() == "report" {
-			say(all.report())
+			say(all.report)
 		}
 	}
 	cancel()
@@ -79,13 +73,18 @@ func readOrders(lines *bufio.Scanner) (orders Orders, tokens []string, err error
 	return orders, tokens, lines.Err()
 }
 
-// speaker writes lines, one at a time.
-func speaker(out io.Writer) func(News) {
+// speaker writes what look finds, one line at a time, and nothing when there is nothing to say. It looks when it has its turn: news that
+// were overtaken by others would be the last ones, and what they lack would never come.
+func speaker(out io.Writer) func(look func() (News, bool)) {
 	var mu sync.Mutex
-	return func(n News) {
-		line, _ := json.Marshal(n) // numbers and a string cannot fail
+	return func(look func() (News, bool)) {
 		mu.Lock()
 		defer mu.Unlock()
+		n, some := look()
+		if !some {
+			return
+		}
+		line, _ := json.Marshal(n)           // numbers and a string cannot fail
 		_, _ = out.Write(append(line, '\n')) // the input ends when nobody reads any more
 	}
 }

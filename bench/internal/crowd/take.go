@@ -161,10 +161,10 @@ func (all *clients) changes() (News, bool) {
 }
 
 // report is everything, and begins latencies anew.
-func (all *clients) report() News {
+func (all *clients) report() (News, bool) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	n := all.news
 	n.Report, all.news.Latencies = true, map[int]int64{}
-	return n
+	return n, true
 }
