@@ -66,6 +66,28 @@ func TestCompare(t *testing.T) {
 	}
 }
 
+// What make bench compares with has every target's figure, and runs that gave one.
+func TestTheStoredBaseline(t *testing.T) {
+	t.Parallel()
+	stored, err := Read("../../baseline.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, target := range stored.Targets() {
+		if target.State == NotMeasured {
+			t.Errorf("not measured: %s", target.Text)
+		}
+	}
+	for _, run := range stored.Failed() {
+		t.Errorf("%s: %s", run.Case, run.Problem)
+	}
+	for _, c := range Compare(stored, stored) {
+		if c.Verdict == Better || c.Verdict == Worse {
+			t.Errorf("beside itself: %+v", c)
+		}
+	}
+}
+
 func TestRead(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "bench.json")
