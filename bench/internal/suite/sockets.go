@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/cupline/cupline/bench/internal/bare"
 	"github.com/cupline/cupline/bench/internal/crowd"
 	"github.com/cupline/cupline/bench/internal/platform"
 	"github.com/cupline/cupline/bench/internal/report"
 	"github.com/cupline/cupline/bench/internal/usage"
 	"github.com/cupline/cupline/local/services"
+	"github.com/cupline/cupline/schema/topology"
 )
 
 // sockets measures idle clients, and the storm.
@@ -46,9 +48,18 @@ func (b *bench) end(ctx context.Context, members []*platform.Member) error {
 	ctx = context.WithoutCancel(ctx) // also when the bench is being ended
 	var err error
 	for _, m := range members {
-		err = errors.Join(err, b.platform.End(ctx, m))
+		err = errors.Join(err, b.platform.End(ctx, m), b.forgetSlot(ctx, m))
 	}
 	return err
+}
+
+// forgetSlot deletes what a pusher that is gone for good leaves on the broker: a queue that goes on taking a copy of all that comes for its
+// clients, and gives it to their mailboxes 10 s later. The trials that follow would store those, and their clients get them first.
+func (b *bench) forgetSlot(ctx context.Context, m *platform.Member) error {
+	if m.Program != services.Pusher {
+		return nil
+	}
+	return bare.Remove(context.WithoutCancel(ctx), b.platform.BrokerURL(), topology.PushQueue(m.Name))
 }
 
 // briefly are the settings of a pusher whose clients do not come back.
@@ -134,6 +145,7 @@ func (b *bench) storm(ctx context.Context, found *findings) (err error) {
 	if err := b.platform.Crash(members[0]); err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, b.forgetSlot(ctx, members[0])) }()
 	// Each program's clients take turns at the pushers: half of them, or all but half, had the one that is gone.
 	lost, err := group.Wait(ctx, func(n crowd.News) bool { return n.Lost >= clients/2-programs(clients) })
 	if err != nil {
