@@ -127,10 +127,9 @@ func (l *Link) run(ctx context.Context, urls []string) {
 	var wait backoff
 	var complained time.Time
 	url := 0
-	var generation uint64 // of the last connection; one that does not come about is none
 	for {
 		began := time.Now()
-		wasUp, err := l.serve(ctx, urls, &url, &generation)
+		wasUp, err := l.serve(ctx, urls, &url)
 		if ctx.Err() != nil {
 			return
 		}
@@ -150,7 +149,7 @@ func (l *Link) run(ctx context.Context, urls []string) {
 
 // serve is one connection, from the dial to its end. It returns whether it was ever up,
 // and why it ended.
-func (l *Link) serve(ctx context.Context, urls []string, url *int, generation *uint64) (wasUp bool, err error) {
+func (l *Link) serve(ctx context.Context, urls []string, url *int) (wasUp bool, err error) {
 	conn, socket, n, err := dialAny(ctx, urls, *url, l.cfg)
 	if err != nil {
 		*url = (*url + 1) % len(urls)
@@ -158,8 +157,7 @@ func (l *Link) serve(ctx context.Context, urls []string, url *int, generation *u
 		return false, err
 	}
 	*url = n
-	*generation++
-	s := newSession(ctx, l, conn, socket, *generation)
+	s := newSession(ctx, l, conn, socket, l.Status().Generation+1) // a connection that does not come about counts for none
 	l.update(func() {
 		l.session, l.ran = s, 0
 		l.status.Generation, l.status.ServerVersion = s.generation, s.version

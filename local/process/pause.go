@@ -15,7 +15,7 @@ func (p *Process) Pause() error {
 		return err
 	}
 	for held := 0; ; {
-		family, err := p.descendants()
+		family, err := p.descendants(anyone)
 		if err != nil {
 			return err
 		}
@@ -31,7 +31,7 @@ func (p *Process) Pause() error {
 
 // Resume lets what Pause holds go on, the youngest first.
 func (p *Process) Resume() error {
-	family, err := p.descendants()
+	family, err := p.descendants(anyone)
 	if err != nil {
 		return err
 	}
@@ -51,9 +51,12 @@ func (p *Process) tell(signal syscall.Signal, pids ...int) error {
 	return nil
 }
 
-// descendants are the children, and theirs. They are found by their parents: a server may write its status over its environment, and
-// with that over the token.
-func (p *Process) descendants() ([]int, error) {
+// anyone leaves no descendant out.
+func anyone(int) bool { return true }
+
+// descendants are the children, and theirs, without those that are not ours and without theirs. They are found by their parents: a server
+// may write its status over its environment, and with that over the token.
+func (p *Process) descendants(ours func(pid int) bool) ([]int, error) {
 	parents, err := parents()
 	if err != nil {
 		return nil, err
@@ -62,7 +65,11 @@ func (p *Process) descendants() ([]int, error) {
 	for generation := []int{p.note.PID}; len(generation) > 0; {
 		var next []int
 		for _, parent := range generation {
-			next = append(next, parents[parent]...)
+			for _, pid := range parents[parent] {
+				if ours(pid) {
+					next = append(next, pid)
+				}
+			}
 		}
 		family, generation = append(family, next...), next
 	}

@@ -32,7 +32,7 @@ func TestAPausedProcessStandsStillWithItsDescendants(t *testing.T) {
 	var family []int
 	for limited := time.Now().Add(limit); len(family) < 4 && time.Now().Before(limited); pause(t.Context(), lookEvery) {
 		var err error
-		if family, err = started.descendants(); err != nil {
+		if family, err = started.descendants(anyone); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -138,21 +138,14 @@ func (p *Process) family() kin {
 	if !p.leads() || p.tell(syscall.SIGSTOP, p.note.PID) != nil {
 		return found
 	}
-	children, err := parents()
+	pids, err := p.descendants(func(pid int) bool { return !holdsAnother(pid, p.note.Token) })
 	if err != nil || !p.leads() {
 		return found
 	}
-	for generation := []int{p.note.PID}; len(generation) > 0; {
-		var next []int
-		for _, parent := range generation {
-			for _, pid := range children[parent] {
-				if start, alive, err := startTime(pid); err == nil && alive && !holdsAnother(pid, p.note.Token) {
-					found[pid] = start
-					next = append(next, pid)
-				}
-			}
+	for _, pid := range pids {
+		if start, alive, err := startTime(pid); err == nil && alive {
+			found[pid] = start
 		}
-		generation = next
 	}
 	return found
 }

@@ -69,9 +69,6 @@ func parse(arguments []string, progress io.Writer) (suite.Config, files, error) 
 		cfg = suite.Smoke()
 	}
 	cfg.Progress = progress
-	if cfg.Settings == nil {
-		cfg.Settings = map[string]string{}
-	}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(progress)
 	flags.Usage = func() { usage(flags) }

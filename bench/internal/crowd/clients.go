@@ -24,8 +24,6 @@ const (
 	firstPause, lastPause = 500 * time.Millisecond, 4 * time.Second
 	// ackPart is the part of its window that a client acks at once, as the project's own clients do.
 	ackPart = 4
-	// defaultWindow is a pusher's own, for orders without one.
-	defaultWindow = 64
 )
 
 // clients is a crowd within its own program.

@@ -64,7 +64,7 @@ func readOrders(lines *bufio.Scanner) (orders Orders, tokens []string, err error
 	if err := json.Unmarshal(lines.Bytes(), &orders); err != nil {
 		return orders, nil, fmt.Errorf("read the orders: %w", err)
 	}
-	if len(orders.Targets) == 0 || orders.Dialling < 1 || orders.AckPause <= 0 || orders.Slow > 0 && orders.SlowPause <= 0 {
+	if len(orders.Targets) == 0 || orders.Dialling < 1 || orders.Window < 1 || orders.AckPause <= 0 || orders.Slow > 0 && orders.SlowPause <= 0 {
 		return orders, nil, fmt.Errorf("orders need targets, and pauses and numbers above 0")
 	}
 	for lines.Scan() && lines.Text() != "" {

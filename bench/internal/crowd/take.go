@@ -2,7 +2,6 @@ package crowd
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -67,7 +66,7 @@ func (c *client) take(message []byte) error {
 func (c *client) acksNow() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return !c.slow && ackPart*c.unacked >= cmp.Or(c.all.orders.Window, defaultWindow)
+	return !c.slow && ackPart*c.unacked >= c.all.orders.Window
 }
 
 func (c *client) write(f push.ClientFrame) error {

@@ -59,7 +59,7 @@ func Default() Config {
 		Rates:  []Rate{{PerSecond: 20}, {Share: 0.1}, {Share: 0.25}, {Share: 0.5}, {Share: 0.8}},
 		Warmup: 2 * time.Second, Length: 10 * time.Second, Rounds: 2, Limit: 500_000,
 		Clients: 50, Window: 64, Workers: 512, Devices: 1000, Connections: 1000, Size: 256,
-		Sizes: fullSizes(),
+		Sizes: fullSizes(), Settings: map[string]string{},
 	}
 }
 

@@ -137,15 +137,20 @@ func (s *Settings) Check() error {
 			problems = append(problems, fmt.Errorf("CUPLINE_ORIGINS has %q: must be like https://app.example.com", origin))
 		}
 	}
+	s.complete()
+	problems = append(problems, topology.CheckID("CUPLINE_SLOT (default: the host's name)", s.Slot))
+	return errors.Join(problems...)
+}
+
+// complete fills in what has no fixed default, or none that is a setting's.
+func (s *Settings) complete() {
 	if s.Slot == "" {
 		s.Slot = slotOf(os.Hostname())
 	}
-	problems = append(problems, topology.CheckID("CUPLINE_SLOT (default: the host's name)", s.Slot))
 	if s.Tick <= 0 {
 		s.Tick = 100 * time.Millisecond
 	}
 	s.Lookup, s.Grace = cmp.Or(s.Lookup, lookupLimit), cmp.Or(s.Grace, drainGrace)
-	return errors.Join(problems...)
 }
 
 // proxies are the networks of Proxies.

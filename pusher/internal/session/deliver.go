@@ -93,9 +93,7 @@ func (s *Session) Fill(now time.Time, items []*Item, mayStay, surelyStay int64) 
 // the mailbox is being read is asked for in the same look next time.
 func (s *Session) expect(over int) {
 	room, _ := s.window.Room()
-	if s.ahead = max(s.ahead, room); over > 0 {
-		s.ahead = max(0, s.ahead-over)
-	}
+	s.ahead = max(0, max(s.ahead, room)-over)
 }
 
 func (s *Session) push(now time.Time, it *Item, live bool) {
