@@ -26,12 +26,6 @@ func TestMain(m *testing.M) {
 
 // Every case runs through real processes, loses and doubles nothing, and has a row in the table.
 func TestSmoke(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 12*time.Minute)
-	defer cancel()
-	root, err := services.Root()
-	if err != nil {
-		t.Fatal(err)
-	}
 	cfg := suite.Smoke()
 	cfg.Cases = nil
 	for _, one := range suite.Cases() {
@@ -40,11 +34,7 @@ func TestSmoke(t *testing.T) {
 			cfg.Cases = append(cfg.Cases, one.Name)
 		}
 	}
-	cfg.Root, cfg.Folder, cfg.Progress = root, filepath.Join(root, ".run", "bench-smoke"), t.Output()
-	found, err := suite.Run(ctx, cfg)
-	if err != nil {
-		t.Error(err)
-	}
+	found := run(t, cfg)
 	var table strings.Builder
 	if err := found.Table(&table); err != nil {
 		t.Error(err)
@@ -55,9 +45,37 @@ func TestSmoke(t *testing.T) {
 			t.Errorf("the table has no row for %s", name)
 		}
 	}
-	for _, run := range found.Runs {
-		check(t, run)
+	for _, one := range found.Runs {
+		check(t, one)
 	}
+}
+
+// The bare pipeline at a rate has its figures without any service beside it, too.
+func TestTheBrokerAlone(t *testing.T) {
+	cfg := suite.Smoke()
+	cfg.Cases = []string{"latency-plain"}
+	cfg.Rates = []suite.Rate{{PerSecond: 20}}
+	found := run(t, cfg)
+	if len(found.Runs) != 1 || found.Runs[0].Kind != report.Paced {
+		t.Fatalf("these runs instead of one at a rate: %+v", found.Runs)
+	}
+	check(t, found.Runs[0])
+}
+
+// run measures, with everything kept below .run meanwhile.
+func run(t *testing.T, cfg suite.Config) report.Report {
+	ctx, cancel := context.WithTimeout(t.Context(), 12*time.Minute)
+	defer cancel()
+	root, err := services.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Root, cfg.Folder, cfg.Progress = root, filepath.Join(root, ".run", "bench-smoke"), t.Output()
+	found, err := suite.Run(ctx, cfg)
+	if err != nil {
+		t.Error(err)
+	}
+	return found
 }
 
 // check holds that a run has all of its figures.

@@ -69,7 +69,7 @@ func (b *bench) measure(ctx context.Context) (err error) {
 	if b.cfg.platform() {
 		err = b.withDevices(ctx)
 	} else {
-		err = b.rounds(ctx)
+		err = errors.Join(b.rounds(ctx), b.paced(ctx))
 	}
 	if len(b.report.Failed()) > 0 {
 		err = errors.Join(err, ErrNoFigure)
